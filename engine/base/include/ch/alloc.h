@@ -1,0 +1,32 @@
+/// Memory of sizes that we chose: exhaustion aborts (a kill -9, which P1 covers).
+///
+/// Sizes that came from wire or disk are checked against limits.h first, or asked for with
+/// ch_try_alloc, which returns NULL.
+/// Threads  as malloc.
+#ifndef CH_ALLOC_H
+#define CH_ALLOC_H
+
+#include <stddef.h>
+#include "ch/status.h"
+
+void *ch_alloc(size_t size) CH_MUST_CHECK;
+void *ch_calloc(size_t count, size_t size) CH_MUST_CHECK;
+void *ch_realloc(void *memory, size_t size) CH_MUST_CHECK;
+void *ch_try_alloc(size_t size) CH_MUST_CHECK;
+char *ch_strdup(const char *text) CH_MUST_CHECK;
+void ch_free(void *memory);
+
+/// The process-wide settings of the allocator (raised mmap and trim thresholds: page faults are
+/// dear). Call first thing in main.
+void ch_alloc_tune(void);
+
+/// Hand over ownership: returns *p and nulls it.
+#define ch_take(p)                                                                       \
+    ({                                                                                   \
+        __typeof__(p) ch_take_from_ = (p);                                               \
+        __typeof__(*ch_take_from_) ch_take_value_ = *ch_take_from_;                      \
+        *ch_take_from_ = NULL;                                                           \
+        ch_take_value_;                                                                  \
+    })
+
+#endif

@@ -1,0 +1,14 @@
+/// Named pthreads with all signals blocked.
+#ifndef CH_OS_THREAD_H
+#define CH_OS_THREAD_H
+
+#include <pthread.h>
+#include "ch/status.h"
+
+/// Start a thread; `name` at most 15 characters. Aborts when the system has no more threads.
+void ch_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *context);
+
+/// Join and forget.
+void ch_thread_join(pthread_t thread);
+
+#endif
