@@ -26,13 +26,13 @@ enum {
 
 /// Directory entry of a chunk, in memory.
 typedef struct ch_chunk {
-    uint8_t type;  /* CODEC 4.3: 0 int, 1 float, 2 bool, 3 string, 4 mixed */
+    uint8_t type; /* CODEC 4.3: 0 int, 1 float, 2 bool, 3 string, 4 mixed */
     uint8_t flags;
     uint32_t count;
     int64_t time_first, time_last;
     double first, last, min, max, sum; /* with CH_CHUNK_AGGREGATES; NaN left out */
-    uint8_t scale_exponent;            /* with ..._SCALED: the five in units of 10^-e ... */
-    int64_t scaled[5];                 /* ... first, last, min, max, sum */
+    uint8_t scale_exponent; /* with ..._SCALED: the five in units of 10^-e ... */
+    int64_t scaled[5];      /* ... first, last, min, max, sum */
     uint32_t nan_count;
     uint32_t times_bytes; /* 0 with CH_CHUNK_TIMES_SHARED */
     uint32_t values_bytes;
@@ -44,17 +44,21 @@ size_t ch_chunk_bytes_max(const ch_points_t *points, size_t from, size_t to);
 /// Encode points [from, to) (sorted, distinct times, at most CH_CHUNK_POINTS_MAX): the time column
 /// to `times_to`, the value column to `values_to` (room for ch_chunk_bytes_max in each; NULL
 /// times_to: the caller shares another chunk's equal time column). Fills *chunk_out.
-void ch_chunk_encode(ch_column_scratch_t *scratch, const ch_points_t *points, size_t from, size_t to,
-                     uint8_t *times_to, uint8_t *values_to, ch_chunk_t *chunk_out);
+void ch_chunk_encode(ch_column_scratch_t *scratch, const ch_points_t *points, size_t from,
+                     size_t to, uint8_t *times_to, uint8_t *values_to,
+                     ch_chunk_t *chunk_out);
 
 /// Append the decoded points to `points`. Both columns have CH_COLUMN_PAD readable bytes behind.
 /// Errors: CH_ERR_CORRUPT. On error `points` keeps its old count.
-ch_status_t ch_chunk_decode(ch_column_scratch_t *scratch, const ch_chunk_t *chunk, ch_bytes_t times,
-                            ch_bytes_t values, ch_points_t *points) CH_MUST_CHECK;
+ch_status_t ch_chunk_decode(ch_column_scratch_t *scratch, const ch_chunk_t *chunk,
+                            ch_bytes_t times, ch_bytes_t values,
+                            ch_points_t *points) CH_MUST_CHECK;
 
 /// Directory entry to bytes (room for 160) and back; times relative to the block's t_min.
-uint8_t *ch_chunk_put(uint8_t *to, const ch_chunk_t *chunk, int64_t block_time_min, uint32_t times_ref);
-const uint8_t *ch_chunk_get(const uint8_t *from, const uint8_t *end, int64_t block_time_min,
-                            ch_chunk_t *chunk_out, uint32_t *times_ref_out);
+uint8_t *ch_chunk_put(uint8_t *to, const ch_chunk_t *chunk, int64_t block_time_min,
+                      uint32_t times_ref);
+const uint8_t *ch_chunk_get(const uint8_t *from, const uint8_t *end,
+                            int64_t block_time_min, ch_chunk_t *chunk_out,
+                            uint32_t *times_ref_out);
 
 #endif

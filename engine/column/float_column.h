@@ -5,8 +5,10 @@
 #include "column/chunk.h"
 
 size_t ch_float_column_bytes_max(size_t n);
-size_t ch_float_column_encode(ch_column_scratch_t *scratch, const double *v, size_t n, uint8_t *to);
-ch_status_t ch_float_column_decode(ch_column_scratch_t *scratch, ch_bytes_t from, size_t n,
-                                   double *v_out, size_t *used_out) CH_MUST_CHECK;
+size_t ch_float_column_encode(ch_column_scratch_t *scratch, const double *v, size_t n,
+                              uint8_t *to);
+ch_status_t ch_float_column_decode(ch_column_scratch_t *scratch, ch_bytes_t from,
+                                   size_t n, double *v_out,
+                                   size_t *used_out) CH_MUST_CHECK;
 
 #endif

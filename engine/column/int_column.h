@@ -11,7 +11,8 @@
 size_t ch_int_column_bytes_max(size_t n);
 
 /// Returns the bytes written.
-size_t ch_int_column_encode(ch_column_scratch_t *scratch, const int64_t *x, size_t n, uint8_t *to);
+size_t ch_int_column_encode(ch_column_scratch_t *scratch, const int64_t *x, size_t n,
+                            uint8_t *to);
 
 /// *used_out: bytes consumed. Errors: CH_ERR_CORRUPT.
 ch_status_t ch_int_column_decode(ch_column_scratch_t *scratch, ch_bytes_t from, size_t n,

@@ -24,8 +24,8 @@ void ch_memtable_destroy(ch_memtable_t **memtable);
 
 /// Writer: apply one block under `lsn` (ascending). `series` has ch_batch_block_cells ids: SERIES
 /// one, TABLE row by row, POINTS one a row; ids of NONE cells are ignored.
-void ch_memtable_apply(ch_memtable_t *memtable, const ch_batch_block_t *block, const uint32_t *series,
-                       uint64_t lsn);
+void ch_memtable_apply(ch_memtable_t *memtable, const ch_batch_block_t *block,
+                       const uint32_t *series, uint64_t lsn);
 
 /// Arena bytes in use, headers included (any thread).
 size_t ch_memtable_bytes(const ch_memtable_t *memtable);
@@ -35,17 +35,18 @@ uint64_t ch_memtable_lsn_last(const ch_memtable_t *memtable);
 
 /// Points of one series with lsn <= lsn_max in [start, end), appended to `points`: sorted by time,
 /// of equal times the higher lsn, then the later position. Any thread.
-void ch_memtable_read(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max, int64_t start,
-                      int64_t end, ch_points_t *points);
+void ch_memtable_read(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
+                      int64_t start, int64_t end, ch_points_t *points);
 
 /// Newest such point at or before `time`; strings point into the memtable. CH_NOT_FOUND if none.
 /// A series whose points came in order is answered from its last runs alone.
-ch_status_t ch_memtable_newest(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
-                               int64_t time, int64_t *time_out, ch_value_t *value_out);
+ch_status_t ch_memtable_newest(const ch_memtable_t *memtable, uint32_t series,
+                               uint64_t lsn_max, int64_t time, int64_t *time_out,
+                               ch_value_t *value_out);
 
 /// Greatest and least time of any point of the series (any lsn); false when it has none.
-bool ch_memtable_time_range(const ch_memtable_t *memtable, uint32_t series, int64_t *min_out,
-                            int64_t *max_out);
+bool ch_memtable_time_range(const ch_memtable_t *memtable, uint32_t series,
+                            int64_t *min_out, int64_t *max_out);
 
 /// Series with points, in no order: fills ids (room for ch_memtable_series_count), any thread once
 /// the memtable is immutable.

@@ -22,22 +22,24 @@ void ch_series_table_destroy(ch_series_table_t **table);
 uint32_t ch_series_table_intern_name(ch_series_table_t *table, ch_bytes_t name);
 uint32_t ch_series_table_intern_labels(ch_series_table_t *table, ch_bytes_t labels);
 /// Writer only: *new_out says whether it was made by this call.
-uint32_t ch_series_table_intern(ch_series_table_t *table, uint32_t name_id, uint32_t labels_id,
-                                bool *new_out);
+uint32_t ch_series_table_intern(ch_series_table_t *table, uint32_t name_id,
+                                uint32_t labels_id, bool *new_out);
 /// Writer only, without making it: CH_SERIES_NONE when absent.
 uint32_t ch_series_table_peek_name(const ch_series_table_t *table, ch_bytes_t name);
 uint32_t ch_series_table_peek_labels(const ch_series_table_t *table, ch_bytes_t labels);
-uint32_t ch_series_table_peek(const ch_series_table_t *table, uint32_t name_id, uint32_t labels_id);
+uint32_t ch_series_table_peek(const ch_series_table_t *table, uint32_t name_id,
+                              uint32_t labels_id);
 
 /// Any thread: id of a series or CH_SERIES_NONE.
-uint32_t ch_series_table_find(ch_series_table_t *table, ch_bytes_t name, ch_bytes_t labels);
+uint32_t ch_series_table_find(ch_series_table_t *table, ch_bytes_t name,
+                              ch_bytes_t labels);
 
 /// Any thread: counts, and texts by id (valid as long as the table).
 uint32_t ch_series_table_count(const ch_series_table_t *table);
 uint32_t ch_series_table_name_count(const ch_series_table_t *table);
 uint32_t ch_series_table_labels_count(const ch_series_table_t *table);
-void ch_series_table_get(const ch_series_table_t *table, uint32_t series, uint32_t *name_id_out,
-                         uint32_t *labels_id_out);
+void ch_series_table_get(const ch_series_table_t *table, uint32_t series,
+                         uint32_t *name_id_out, uint32_t *labels_id_out);
 ch_bytes_t ch_series_table_name(const ch_series_table_t *table, uint32_t name_id);
 ch_bytes_t ch_series_table_labels(const ch_series_table_t *table, uint32_t labels_id);
 size_t ch_series_table_bytes(const ch_series_table_t *table);

@@ -6,7 +6,8 @@
 #include "ch/status.h"
 
 /// Start a thread; `name` at most 15 characters. Aborts when the system has no more threads.
-void ch_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *context);
+void ch_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
+                     void *context);
 
 /// Join and forget.
 void ch_thread_join(pthread_t thread);

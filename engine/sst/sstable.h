@@ -28,11 +28,13 @@ ch_status_t ch_sstable_writer_open(ch_fs_t *fs, const char *path, uint64_t file_
 
 /// All points of the next series (key above the last one's; points sorted, times distinct, any
 /// number >= 1): cut into chunks of CH_CHUNK_POINTS_TARGET.
-ch_status_t ch_sstable_writer_add(ch_sstable_writer_t *writer, ch_bytes_t name, ch_bytes_t labels,
+ch_status_t ch_sstable_writer_add(ch_sstable_writer_t *writer, ch_bytes_t name,
+                                  ch_bytes_t labels,
                                   const ch_points_t *points) CH_MUST_CHECK;
 
 /// Footer, sync, rename to `path`, sync of the directory. Fills info (lsn range as given).
-ch_status_t ch_sstable_writer_finish(ch_sstable_writer_t *writer, uint64_t lsn_min, uint64_t lsn_max,
+ch_status_t ch_sstable_writer_finish(ch_sstable_writer_t *writer, uint64_t lsn_min,
+                                     uint64_t lsn_max,
                                      ch_sstable_info_t *info_out) CH_MUST_CHECK;
 
 /// Unfinished: the temporary file is removed.
@@ -47,32 +49,37 @@ void ch_sstable_destroy(ch_sstable_t **sstable);
 const ch_sstable_info_t *ch_sstable_info(const ch_sstable_t *sstable);
 
 /// May the table hold this series? False is certain (bloom filter, no I/O).
-bool ch_sstable_may_contain(const ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t labels);
+bool ch_sstable_may_contain(const ch_sstable_t *sstable, ch_bytes_t name,
+                            ch_bytes_t labels);
 
 /// Visit every key in order (start-up). A non-zero return of visit stops and is returned.
 ch_status_t ch_sstable_keys(ch_sstable_t *sstable,
-                            ch_status_t (*visit)(void *context, ch_bytes_t name, ch_bytes_t labels),
+                            ch_status_t (*visit)(void *context, ch_bytes_t name,
+                                                 ch_bytes_t labels),
                             void *context) CH_MUST_CHECK;
 
 /// Append the series' points in [start, end) to `points`, in time order. CH_NOT_FOUND when the
 /// series is not in the table; CH_OK also when no point falls in the range. Whole chunks outside
 /// the range are not decoded.
-ch_status_t ch_sstable_read(ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t labels, int64_t start,
-                            int64_t end, ch_points_t *points) CH_MUST_CHECK;
+ch_status_t ch_sstable_read(ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t labels,
+                            int64_t start, int64_t end,
+                            ch_points_t *points) CH_MUST_CHECK;
 
 /// The newest point at or before `time`; a string is kept in `strings` (a run used as memory).
-ch_status_t ch_sstable_newest(ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t labels, int64_t time,
-                              ch_points_t *strings, int64_t *time_out,
+ch_status_t ch_sstable_newest(ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t labels,
+                              int64_t time, ch_points_t *strings, int64_t *time_out,
                               ch_value_t *value_out) CH_MUST_CHECK;
 
 /// First and last time of the series in this table, from chunk headers.
-ch_status_t ch_sstable_time_range(ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t labels,
-                                  int64_t *min_out, int64_t *max_out) CH_MUST_CHECK;
+ch_status_t ch_sstable_time_range(ch_sstable_t *sstable, ch_bytes_t name,
+                                  ch_bytes_t labels, int64_t *min_out,
+                                  int64_t *max_out) CH_MUST_CHECK;
 
 /// Add up chunk headers that fall whole into [start, end) and decode only the chunks that do not.
 /// CH_ERR_UNSUPPORTED when a chunk has no aggregates or has NaN (then read).
-ch_status_t ch_sstable_summarise(ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t labels,
-                                 int64_t start, int64_t end, ch_summary_t *summary) CH_MUST_CHECK;
+ch_status_t ch_sstable_summarise(ch_sstable_t *sstable, ch_bytes_t name,
+                                 ch_bytes_t labels, int64_t start, int64_t end,
+                                 ch_summary_t *summary) CH_MUST_CHECK;
 
 /// Check every block's checksum; CH_ERR_CORRUPT with the first bad range in the text.
 ch_status_t ch_sstable_verify(ch_sstable_t *sstable) CH_MUST_CHECK;

@@ -43,7 +43,7 @@ typedef struct ch_wal_record {
     ch_wal_record_type_t type;
     uint64_t lsn;
     uint64_t segment;
-    int64_t time; /* wall clock at receipt */
+    int64_t time;     /* wall clock at receipt */
     ch_batch_t batch; /* BATCH: names and labels of the blocks are NULL, see `series` */
     /* BATCH: for each block ch_batch_block_cells segment-local series ids, all blocks in a row */
     const uint32_t *series;
@@ -65,14 +65,16 @@ typedef ch_status_t (*ch_wal_visit_fn)(void *context, const ch_wal_record_t *rec
 /// `lsn_next` of an empty log is lsn_applied + 1.
 /// Errors: CH_ERR_CORRUPT (damage: text has the exact file and byte range; nothing is changed),
 /// CH_ERR_VERSION, CH_ERR_IO, CH_ERR_NOSPACE, or what visit returned.
-ch_status_t ch_wal_open(const ch_wal_options_t *options, uint64_t lsn_applied, ch_wal_visit_fn visit,
-                        void *context, ch_wal_t **wal_out) CH_MUST_CHECK;
+ch_status_t ch_wal_open(const ch_wal_options_t *options, uint64_t lsn_applied,
+                        ch_wal_visit_fn visit, void *context,
+                        ch_wal_t **wal_out) CH_MUST_CHECK;
 void ch_wal_destroy(ch_wal_t **wal); /* no I/O: as a crash leaves it */
 
 /// How the writer tells a series the log has not seen in this segment.
 typedef struct ch_wal_namer {
     void *context;
-    void (*series)(void *context, uint32_t series, uint32_t *name_id_out, uint32_t *labels_id_out);
+    void (*series)(void *context, uint32_t series, uint32_t *name_id_out,
+                   uint32_t *labels_id_out);
     ch_bytes_t (*name)(void *context, uint32_t name_id);
     ch_bytes_t (*labels)(void *context, uint32_t labels_id);
 } ch_wal_namer_t;
@@ -81,8 +83,9 @@ void ch_wal_set_namer(ch_wal_t *wal, const ch_wal_namer_t *namer);
 /// Append a batch to the open group: `series` are global ids, all blocks in a row, as in
 /// ch_memtable_apply (the log numbers them anew per segment). Ints and times that fit fewer bytes
 /// are narrowed. *lsn_out: the record's. The data is copied; the batch may go.
-ch_status_t ch_wal_append_batch(ch_wal_t *wal, const ch_batch_t *batch, const uint32_t *series,
-                                int64_t time, uint64_t *lsn_out) CH_MUST_CHECK;
+ch_status_t ch_wal_append_batch(ch_wal_t *wal, const ch_batch_t *batch,
+                                const uint32_t *series, int64_t time,
+                                uint64_t *lsn_out) CH_MUST_CHECK;
 ch_status_t ch_wal_append_refusal(ch_wal_t *wal, const ch_identity_t *identity,
                                   const ch_reject_t *reject, int64_t time,
                                   uint64_t *lsn_out) CH_MUST_CHECK;

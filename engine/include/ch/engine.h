@@ -32,10 +32,10 @@ typedef struct ch_engine_options {
     int background_threads; /* 0 or 1 */
     ch_sync_mode_t sync_mode;
     uint32_t sync_interval_ms;
-    uint64_t wal_segment_bytes;       /* when to seal */
-    uint32_t wal_segment_max_age_ms;  /* seal a segment this long after its first record */
-    uint64_t wal_window_bytes;        /* records not yet synced, at most */
-    uint64_t memtable_bytes;          /* when to flush */
+    uint64_t wal_segment_bytes;      /* when to seal */
+    uint32_t wal_segment_max_age_ms; /* seal a segment this long after its first record */
+    uint64_t wal_window_bytes;       /* records not yet synced, at most */
+    uint64_t memtable_bytes;         /* when to flush */
     uint64_t memory_limit;
     ch_limits_t limits;
     /* Called by the syncer after the durable lsn moved, and whenever ready or failed changes; must
@@ -50,7 +50,8 @@ void ch_engine_options_init(ch_engine_options_t *options);
 /// Open or make a database: lock it, read manifest and tables, recover the WAL, sync what was
 /// adopted. Errors: CH_ERR_BUSY (another process has it), CH_ERR_CORRUPT (text: the exact range),
 /// CH_ERR_VERSION, CH_ERR_IO, CH_ERR_NOSPACE.
-ch_status_t ch_engine_open(const ch_engine_options_t *options, ch_engine_t **engine_out) CH_MUST_CHECK;
+ch_status_t ch_engine_open(const ch_engine_options_t *options,
+                           ch_engine_t **engine_out) CH_MUST_CHECK;
 
 /// Sync, flush the memtables, seal: the next open replays nothing. The engine refuses writes after.
 ch_status_t ch_engine_close(ch_engine_t *engine) CH_MUST_CHECK;
@@ -81,7 +82,8 @@ ch_status_t ch_engine_append(ch_engine_t *engine, const ch_batch_t *batch,
 /// Log the refusal of an identified batch that wire found invalid: its seq is consumed (if it is
 /// the expected one; else DUPLICATE, GAP, FENCED as for append).
 ch_status_t ch_engine_refuse(ch_engine_t *engine, const ch_identity_t *identity,
-                             const ch_reject_t *reject, ch_append_result_t *result_out) CH_MUST_CHECK;
+                             const ch_reject_t *reject,
+                             ch_append_result_t *result_out) CH_MUST_CHECK;
 
 /// May the writer append now? False: the WAL window or the memtable budget is full, or the disk
 /// is; on_progress tells when to ask again.
@@ -127,7 +129,8 @@ typedef struct ch_session_view {
 } ch_session_view_t;
 
 /// CH_NOT_FOUND when there is no session of this producer.
-ch_status_t ch_engine_session(ch_engine_t *engine, const char *producer, ch_session_view_t *view_out);
+ch_status_t ch_engine_session(ch_engine_t *engine, const char *producer,
+                              ch_session_view_t *view_out);
 
 /// Visit every session under a lock; the callback must not call the engine.
 void ch_engine_sessions(ch_engine_t *engine,
@@ -152,8 +155,10 @@ ch_status_t ch_view_get(ch_view_t *view, ch_bytes_t name, ch_bytes_t labels, int
 /// match (`selector` NULL: all). Stops when visit returns false.
 ch_status_t ch_view_labels(ch_view_t *view, const ch_selector_t *selector,
                            bool (*visit)(void *context, ch_bytes_t name), void *context);
-ch_status_t ch_view_label_values(ch_view_t *view, const ch_selector_t *selector, ch_bytes_t label,
-                                 bool (*visit)(void *context, ch_bytes_t value), void *context);
+ch_status_t ch_view_label_values(ch_view_t *view, const ch_selector_t *selector,
+                                 ch_bytes_t label,
+                                 bool (*visit)(void *context, ch_bytes_t value),
+                                 void *context);
 
 /// Counters and gauges as data: name, help, unit, value.
 typedef struct ch_stat {
@@ -163,7 +168,7 @@ typedef struct ch_stat {
     double value;
 } ch_stat_t;
 
-void ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_t *stat),
-                     void *context);
+void ch_engine_stats(ch_engine_t *engine,
+                     void (*visit)(void *context, const ch_stat_t *stat), void *context);
 
 #endif

@@ -26,22 +26,29 @@ enum {
 typedef ch_status_t (*ch_fs_visit_fn)(void *context, const char *name);
 
 typedef struct ch_fs_ops {
-    ch_status_t (*open)(ch_fs_t *fs, const char *path, unsigned flags, ch_file_t **file_out);
+    ch_status_t (*open)(ch_fs_t *fs, const char *path, unsigned flags,
+                        ch_file_t **file_out);
     void (*close)(ch_file_t *file);
     /* Reads up to `size` bytes; *read_out < size only at the end of the file. */
-    ch_status_t (*read)(ch_file_t *file, uint64_t offset, void *to, size_t size, size_t *read_out);
+    ch_status_t (*read)(ch_file_t *file, uint64_t offset, void *to, size_t size,
+                        size_t *read_out);
     /* Writes all of it or fails; after a failure any part may have been written. */
     ch_status_t (*write)(ch_file_t *file, uint64_t offset, const void *from, size_t size);
     ch_status_t (*sync)(ch_file_t *file); /* fdatasync: data and size */
     ch_status_t (*truncate)(ch_file_t *file, uint64_t size);
     ch_status_t (*size)(ch_file_t *file, uint64_t *size_out);
-    ch_status_t (*rename)(ch_fs_t *fs, const char *from, const char *to); /* replaces `to` */
+    ch_status_t (*rename)(ch_fs_t *fs, const char *from,
+                          const char *to); /* replaces `to` */
     ch_status_t (*unlink)(ch_fs_t *fs, const char *path);
-    ch_status_t (*mkdir)(ch_fs_t *fs, const char *path); /* CH_OK when it is there already */
+    ch_status_t (*mkdir)(ch_fs_t *fs,
+                         const char *path); /* CH_OK when it is there already */
     ch_status_t (*sync_dir)(ch_fs_t *fs, const char *path);
-    ch_status_t (*list)(ch_fs_t *fs, const char *path, ch_fs_visit_fn visit, void *context);
-    ch_status_t (*lock)(ch_fs_t *fs, const char *path, ch_file_t **file_out); /* until closed */
-    ch_status_t (*space)(ch_fs_t *fs, const char *path, uint64_t *free_out, uint64_t *total_out);
+    ch_status_t (*list)(ch_fs_t *fs, const char *path, ch_fs_visit_fn visit,
+                        void *context);
+    ch_status_t (*lock)(ch_fs_t *fs, const char *path,
+                        ch_file_t **file_out); /* until closed */
+    ch_status_t (*space)(ch_fs_t *fs, const char *path, uint64_t *free_out,
+                         uint64_t *total_out);
 } ch_fs_ops_t;
 
 /// Implementations embed these as their first member.
@@ -56,13 +63,17 @@ struct ch_file {
 /// The machine's own file system; static, never destroyed.
 ch_fs_t *ch_fs_posix(void);
 
-ch_status_t ch_fs_open(ch_fs_t *fs, const char *path, unsigned flags, ch_file_t **file_out) CH_MUST_CHECK;
+ch_status_t ch_fs_open(ch_fs_t *fs, const char *path, unsigned flags,
+                       ch_file_t **file_out) CH_MUST_CHECK;
 /// Closes and nulls; accepts NULL.
 void ch_fs_close(ch_file_t **file);
-ch_status_t ch_fs_read(ch_file_t *file, uint64_t offset, void *to, size_t size, size_t *read_out) CH_MUST_CHECK;
+ch_status_t ch_fs_read(ch_file_t *file, uint64_t offset, void *to, size_t size,
+                       size_t *read_out) CH_MUST_CHECK;
 /// Exactly `size` bytes, or CH_ERR_CORRUPT when the file ends before.
-ch_status_t ch_fs_read_exact(ch_file_t *file, uint64_t offset, void *to, size_t size) CH_MUST_CHECK;
-ch_status_t ch_fs_write(ch_file_t *file, uint64_t offset, const void *from, size_t size) CH_MUST_CHECK;
+ch_status_t ch_fs_read_exact(ch_file_t *file, uint64_t offset, void *to,
+                             size_t size) CH_MUST_CHECK;
+ch_status_t ch_fs_write(ch_file_t *file, uint64_t offset, const void *from,
+                        size_t size) CH_MUST_CHECK;
 ch_status_t ch_fs_sync(ch_file_t *file) CH_MUST_CHECK;
 ch_status_t ch_fs_truncate(ch_file_t *file, uint64_t size) CH_MUST_CHECK;
 ch_status_t ch_fs_size(ch_file_t *file, uint64_t *size_out) CH_MUST_CHECK;
@@ -70,8 +81,10 @@ ch_status_t ch_fs_rename(ch_fs_t *fs, const char *from, const char *to) CH_MUST_
 ch_status_t ch_fs_unlink(ch_fs_t *fs, const char *path) CH_MUST_CHECK;
 ch_status_t ch_fs_mkdir(ch_fs_t *fs, const char *path) CH_MUST_CHECK;
 ch_status_t ch_fs_sync_dir(ch_fs_t *fs, const char *path) CH_MUST_CHECK;
-ch_status_t ch_fs_list(ch_fs_t *fs, const char *path, ch_fs_visit_fn visit, void *context) CH_MUST_CHECK;
+ch_status_t ch_fs_list(ch_fs_t *fs, const char *path, ch_fs_visit_fn visit,
+                       void *context) CH_MUST_CHECK;
 ch_status_t ch_fs_lock(ch_fs_t *fs, const char *path, ch_file_t **file_out) CH_MUST_CHECK;
-ch_status_t ch_fs_space(ch_fs_t *fs, const char *path, uint64_t *free_out, uint64_t *total_out) CH_MUST_CHECK;
+ch_status_t ch_fs_space(ch_fs_t *fs, const char *path, uint64_t *free_out,
+                        uint64_t *total_out) CH_MUST_CHECK;
 
 #endif

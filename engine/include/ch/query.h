@@ -12,12 +12,17 @@
 #include "ch/clock.h"
 #include "ch/source.h"
 
-typedef enum { CH_QUERY_SCALAR, CH_QUERY_VECTOR, CH_QUERY_MATRIX, CH_QUERY_STRING } ch_query_type_t;
+typedef enum {
+    CH_QUERY_SCALAR,
+    CH_QUERY_VECTOR,
+    CH_QUERY_MATRIX,
+    CH_QUERY_STRING
+} ch_query_type_t;
 
 typedef struct ch_query_params {
     bool range; /* false: at `start` only */
     int64_t start, end, step;
-    uint64_t samples_max;     /* CH_ERR_LIMIT above: points touched */
+    uint64_t samples_max;       /* CH_ERR_LIMIT above: points touched */
     uint64_t result_points_max; /* CH_ERR_LIMIT above: points in the answer */
     size_t series_max;
     const ch_clock_t *clock;
@@ -53,27 +58,28 @@ void ch_query_result_destroy(ch_query_result_t **result);
 
 /// One page of raw points: WIRE 5 `read`. Series in key order; one may go on on the next page.
 typedef struct ch_read_page {
-    ch_series_list_t series;  /* refs valid while the source lives */
-    ch_points_t *points;      /* one run per series in `series` */
+    ch_series_list_t series; /* refs valid while the source lives */
+    ch_points_t *points;     /* one run per series in `series` */
     uint64_t point_count;
-    bool more;                /* `cursor` continues */
-    uint8_t *cursor;          /* opaque; owned */
+    bool more;       /* `cursor` continues */
+    uint8_t *cursor; /* opaque; owned */
     size_t cursor_size;
 } ch_read_page_t;
 
 typedef struct ch_read_params {
     int64_t start, end; /* [start, end) */
     uint64_t points_max;
-    size_t bytes_max;   /* estimated encoded size of the page */
+    size_t bytes_max; /* estimated encoded size of the page */
     size_t series_max;
-    ch_bytes_t cursor;  /* empty: from the start */
+    ch_bytes_t cursor; /* empty: from the start */
     const ch_clock_t *clock;
     int64_t deadline_ns;
 } ch_read_params_t;
 
 /// Errors: CH_ERR_INVALID (a cursor that is not ours), CH_ERR_LIMIT, CH_ERR_TIMEOUT, CH_ERR_CORRUPT.
 ch_status_t ch_read_page(const ch_source_t *source, const ch_selector_t *selector,
-                         const ch_read_params_t *params, ch_read_page_t **page_out) CH_MUST_CHECK;
+                         const ch_read_params_t *params,
+                         ch_read_page_t **page_out) CH_MUST_CHECK;
 void ch_read_page_destroy(ch_read_page_t **page);
 
 #endif

@@ -27,7 +27,8 @@ typedef struct ch_selector {
 
 /// Parse `text` whole. Errors: CH_ERR_PARSE (text says where), CH_ERR_LIMIT.
 /// A selector needs one matcher that does not match the empty string (CH_ERR_PARSE otherwise).
-ch_status_t ch_selector_parse(ch_bytes_t text, ch_selector_t **selector_out) CH_MUST_CHECK;
+ch_status_t ch_selector_parse(ch_bytes_t text,
+                              ch_selector_t **selector_out) CH_MUST_CHECK;
 
 /// Build from matchers (copied); for the PromQL parser. Same errors.
 ch_status_t ch_selector_new(const ch_matcher_t *matchers, uint32_t count,
@@ -40,6 +41,7 @@ void ch_selector_destroy(ch_selector_t **selector);
 int ch_matcher_accepts(const ch_matcher_t *matcher, ch_bytes_t value);
 
 /// Does the whole selector accept a series? Returns as ch_matcher_accepts.
-int ch_selector_accepts(const ch_selector_t *selector, ch_bytes_t name, ch_bytes_t labels);
+int ch_selector_accepts(const ch_selector_t *selector, ch_bytes_t name,
+                        ch_bytes_t labels);
 
 #endif

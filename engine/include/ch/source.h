@@ -37,14 +37,15 @@ typedef struct ch_source {
 
     /* Series that match and may have points in [start, end), ordered by canonical key. Errors:
      * CH_ERR_LIMIT (more than series_max), CH_ERR_PARSE (regex gave up), CH_ERR_CORRUPT. */
-    ch_status_t (*select)(void *context, const ch_selector_t *selector, int64_t start, int64_t end,
-                          size_t series_max, ch_series_list_t *list_out);
+    ch_status_t (*select)(void *context, const ch_selector_t *selector, int64_t start,
+                          int64_t end, size_t series_max, ch_series_list_t *list_out);
 
     /* The points of one series in [start, end), sorted by time, times distinct. `points_out` is
      * cleared first. At most `points_max` points are given, from the earliest on; *more_out says
      * whether others follow. */
-    ch_status_t (*read)(void *context, const ch_series_ref_t *series, int64_t start, int64_t end,
-                        size_t points_max, ch_points_t *points_out, bool *more_out);
+    ch_status_t (*read)(void *context, const ch_series_ref_t *series, int64_t start,
+                        int64_t end, size_t points_max, ch_points_t *points_out,
+                        bool *more_out);
 
     /* Count, sum, min ... of one series in [start, end) when chunk headers alone can answer for
      * all of it; CH_NOT_FOUND when they cannot (then read). May be NULL. */

@@ -7,6 +7,7 @@
 #define CH_ALLOC_H
 
 #include <stddef.h>
+#include <string.h>
 #include "ch/status.h"
 
 void *ch_alloc(size_t size) CH_MUST_CHECK;
@@ -20,13 +21,14 @@ void ch_free(void *memory);
 /// dear). Call first thing in main.
 void ch_alloc_tune(void);
 
-/// Hand over ownership: returns *p and nulls it.
-#define ch_take(p)                                                                       \
-    ({                                                                                   \
-        __typeof__(p) ch_take_from_ = (p);                                               \
-        __typeof__(*ch_take_from_) ch_take_value_ = *ch_take_from_;                      \
-        *ch_take_from_ = NULL;                                                           \
-        ch_take_value_;                                                                  \
-    })
+/// Hand over ownership: returns *p and nulls it. `p` is the address of any pointer.
+static inline void *
+ch_take(void *p)
+{
+    void *value, *none = NULL;
+    memcpy(&value, p, sizeof value);
+    memcpy(p, &none, sizeof none);
+    return value;
+}
 
 #endif

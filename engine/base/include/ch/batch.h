@@ -95,7 +95,7 @@ typedef struct ch_batch {
 /// Why a batch is refused, for the producer.
 typedef struct ch_reject {
     uint64_t seq;
-    int64_t index; /* point to blame, -1 when no single one */
+    int64_t index;    /* point to blame, -1 when no single one */
     ch_status_t code; /* CH_ERR_INVALID ("bad_request") or CH_ERR_LIMIT ("limit") */
     char message[160];
 } ch_reject_t;

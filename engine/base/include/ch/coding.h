@@ -10,7 +10,8 @@
 
 #define CH_VARINT_BYTES_MAX 10
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "fixed-width loads assume little-endian");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "fixed-width loads assume little-endian");
 
 static inline uint16_t
 ch_load_u16(const void *from)
@@ -99,7 +100,8 @@ uint8_t *ch_varint_put(uint8_t *to, uint64_t value);
 unsigned ch_varint_size(uint64_t value);
 
 /// Read a varint; returns the byte after it, or NULL (ran out, or more than 64 bits).
-const uint8_t *ch_varint_get(const uint8_t *from, const uint8_t *end, uint64_t *value_out);
+const uint8_t *ch_varint_get(const uint8_t *from, const uint8_t *end,
+                             uint64_t *value_out);
 
 /// The same, refusing values above `max`.
 const uint8_t *ch_varint_get_max(const uint8_t *from, const uint8_t *end, uint64_t max,

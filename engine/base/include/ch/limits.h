@@ -16,11 +16,12 @@ enum {
 };
 
 typedef struct ch_limits {
-    uint32_t batch_bytes;   /* a frame on the ingest socket; twice that disconnects */
-    uint32_t batch_points;  /* points in one batch */
-    uint32_t key_bytes;     /* a canonical series key */
-    uint32_t labels;        /* labels of a series */
-    uint32_t request_bytes; /* a frame on the query socket; beyond, the peer is disconnected */
+    uint32_t batch_bytes;  /* a frame on the ingest socket; twice that disconnects */
+    uint32_t batch_points; /* points in one batch */
+    uint32_t key_bytes;    /* a canonical series key */
+    uint32_t labels;       /* labels of a series */
+    uint32_t
+        request_bytes; /* a frame on the query socket; beyond, the peer is disconnected */
     uint32_t reply_bytes;   /* a reply is cut (with a cursor) or refused above this */
     uint64_t series;        /* series a node keeps */
     uint32_t producers;     /* sessions a node keeps */

@@ -17,11 +17,12 @@ typedef struct ch_log {
 
 /// Log one event: module, event, then `key=value` pairs as printf text (already escaped by the
 /// caller where they hold foreign text: see ch_log_quote). A NULL log drops it.
-void ch_log(const ch_log_t *log, ch_log_level_t level, const char *module, const char *event,
-            const char *format, ...) CH_PRINTF(5, 6);
+void ch_log(const ch_log_t *log, ch_log_level_t level, const char *module,
+            const char *event, const char *format, ...) CH_PRINTF(5, 6);
 
 /// Write foreign text as a quoted value into `out` (cut to fit, control characters escaped).
-const char *ch_log_quote(const char *text, unsigned long size, char *out, unsigned long out_size);
+const char *ch_log_quote(const char *text, unsigned long size, char *out,
+                         unsigned long out_size);
 
 /// A log that writes lines to stderr with a UTC time stamp in front.
 ch_log_t ch_log_stderr(ch_log_level_t level);

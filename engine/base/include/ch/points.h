@@ -11,7 +11,12 @@
 
 #include "ch/value.h"
 
-typedef enum { CH_POINTS_EMPTY, CH_POINTS_I64, CH_POINTS_F64, CH_POINTS_LIST } ch_points_form_t;
+typedef enum {
+    CH_POINTS_EMPTY,
+    CH_POINTS_I64,
+    CH_POINTS_F64,
+    CH_POINTS_LIST
+} ch_points_form_t;
 
 typedef struct ch_points {
     ch_points_form_t form;
@@ -43,7 +48,8 @@ void ch_points_reserve(ch_points_t *points, ch_points_form_t form, size_t more);
 void ch_points_append(ch_points_t *points, int64_t time, ch_value_t value);
 
 /// Append [from, to) of another run.
-void ch_points_append_range(ch_points_t *points, const ch_points_t *source, size_t from, size_t to);
+void ch_points_append_range(ch_points_t *points, const ch_points_t *source, size_t from,
+                            size_t to);
 
 /// Copy string bytes into the run's own memory; valid until clear or release.
 ch_bytes_t ch_points_keep_string(ch_points_t *points, ch_bytes_t string);
@@ -63,6 +69,7 @@ ch_points_value(const ch_points_t *points, size_t i)
 
 /// Merge `newer` over `older` (both sorted by time, times distinct in each) into `out`, which is
 /// cleared first: at equal times the newer point stays.
-void ch_points_merge(const ch_points_t *older, const ch_points_t *newer, ch_points_t *out);
+void ch_points_merge(const ch_points_t *older, const ch_points_t *newer,
+                     ch_points_t *out);
 
 #endif

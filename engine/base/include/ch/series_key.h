@@ -37,14 +37,15 @@ bool ch_series_name_valid(ch_bytes_t name);
 /// pass a fresh scratch per key when several must live together).
 /// Errors: CH_ERR_INVALID (grammar, UTF-8, a label given twice), CH_ERR_LIMIT (more than
 /// `labels_max` labels or a canonical key above `key_bytes_max`).
-ch_status_t ch_series_key_parse(ch_bytes_t key, uint32_t labels_max, uint32_t key_bytes_max,
-                                ch_text_t *scratch, ch_bytes_t *name_out,
+ch_status_t ch_series_key_parse(ch_bytes_t key, uint32_t labels_max,
+                                uint32_t key_bytes_max, ch_text_t *scratch,
+                                ch_bytes_t *name_out,
                                 ch_bytes_t *labels_out) CH_MUST_CHECK;
 
 /// Append the canonical label text of `labels` (any order, sorted in place; empty values left
 /// out) to `out`. Errors as ch_series_key_parse.
-ch_status_t ch_series_labels_format(ch_label_t *labels, uint32_t count, uint32_t labels_max,
-                                    ch_text_t *out) CH_MUST_CHECK;
+ch_status_t ch_series_labels_format(ch_label_t *labels, uint32_t count,
+                                    uint32_t labels_max, ch_text_t *out) CH_MUST_CHECK;
 
 /// Walk canonical label text. *cursor starts at 0. The name points into `labels`; the value does
 /// too unless it holds escapes, then it is unescaped into `scratch` (appended).

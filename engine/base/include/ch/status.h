@@ -15,19 +15,19 @@ typedef enum {
     CH_NOT_FOUND = 1, /* asked for something that is not there */
     CH_END = 2,       /* an iterator has no more */
     CH_ERR_IO = -1,
-    CH_ERR_CORRUPT = -2,     /* bytes that fail a check */
-    CH_ERR_LIMIT = -3,       /* a configured limit was passed */
-    CH_ERR_INVALID = -4,     /* the caller's or the client's data makes no sense */
-    CH_ERR_NOSPACE = -5,     /* ENOSPC, EDQUOT */
+    CH_ERR_CORRUPT = -2, /* bytes that fail a check */
+    CH_ERR_LIMIT = -3,   /* a configured limit was passed */
+    CH_ERR_INVALID = -4, /* the caller's or the client's data makes no sense */
+    CH_ERR_NOSPACE = -5, /* ENOSPC, EDQUOT */
     CH_ERR_EXISTS = -6,
     CH_ERR_UNSUPPORTED = -7, /* well-formed, but not something we do */
     CH_ERR_TIMEOUT = -8,
-    CH_ERR_BUSY = -9,        /* held by somebody else; may pass */
-    CH_ERR_PARSE = -10,      /* a selector, a query, a file that people write */
-    CH_ERR_EXECUTION = -11,  /* PromQL's run-time errors */
-    CH_ERR_CLOSED = -12,     /* the object refuses work: shut down, or failed before */
+    CH_ERR_BUSY = -9,       /* held by somebody else; may pass */
+    CH_ERR_PARSE = -10,     /* a selector, a query, a file that people write */
+    CH_ERR_EXECUTION = -11, /* PromQL's run-time errors */
+    CH_ERR_CLOSED = -12,    /* the object refuses work: shut down, or failed before */
     CH_ERR_FENCED = -13,
-    CH_ERR_VERSION = -14,    /* a file of a newer format version */
+    CH_ERR_VERSION = -14, /* a file of a newer format version */
 } ch_status_t;
 
 /// Remember a failure's text for this thread and return `status`.
