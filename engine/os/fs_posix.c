@@ -1,0 +1,294 @@
+/* fs_posix.c - the table of file functions over the machine's own file system.
+ *
+ * Only this file calls open, pread, fdatasync, rename and their kin.
+ * A sync that failed is reported, never repeated: the kernel may have marked the lost pages
+ * clean, and a second call would then lie. EINTR alone is repeated, it consumes no error.
+ */
+#include "ch/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "ch/alloc.h"
+
+enum {
+    FILE_MODE = 0640, /* records are nobody else's business; a group may read them */
+    DIRECTORY_MODE = 0750,
+};
+
+typedef struct posix_file {
+    ch_file_t base;
+    int fd;
+    char *path; /* for error texts */
+} posix_file_t;
+
+/* Repeat a call that a signal interrupted. */
+#define RETRY(call)                                                                      \
+    __extension__({                                                                      \
+        __typeof__(call) retry_result_;                                                  \
+        do                                                                               \
+            retry_result_ = (call);                                                      \
+        while (retry_result_ < 0 && errno == EINTR);                                     \
+        retry_result_;                                                                   \
+    })
+
+static ch_status_t
+fail_errno(const char *call, const char *path, int error)
+{
+    ch_status_t status = CH_ERR_IO;
+    if (error == ENOSPC || error == EDQUOT)
+        status = CH_ERR_NOSPACE;
+    else if (error == EEXIST)
+        status = CH_ERR_EXISTS;
+    const char *text = strerrordesc_np(error);
+    return ch_fail(status, "%s %s: %s (errno %d)", call, path,
+                   text ? text : "unknown error", error);
+}
+
+/* A directory opens and a pipe blocks: neither is a file of ours. */
+static ch_status_t
+check_regular(int fd, const char *path)
+{
+    struct stat about;
+    if (fstat(fd, &about) < 0)
+        return fail_errno("stat", path, errno);
+    if (!S_ISREG(about.st_mode))
+        return ch_fail(CH_ERR_IO, "open %s: not a regular file", path);
+    return CH_OK;
+}
+
+static ch_status_t
+posix_open(ch_fs_t *fs, const char *path, unsigned flags, ch_file_t **file_out)
+{
+    int mode = (flags & CH_FS_WRITE) ? O_RDWR : O_RDONLY;
+    if (flags & CH_FS_CREATE)
+        mode |= O_CREAT | ((flags & CH_FS_EXCLUSIVE) ? O_EXCL : 0);
+    int fd = RETRY(open(path, mode | O_CLOEXEC | O_NONBLOCK, FILE_MODE));
+    if (fd < 0 && errno == ENOENT && !(flags & CH_FS_CREATE))
+        return ch_fail(CH_NOT_FOUND, "open %s: no such file", path);
+    if (fd < 0)
+        return fail_errno("open", path, errno);
+    ch_status_t status = check_regular(fd, path);
+    if (status < 0) {
+        close(fd);
+        return status;
+    }
+    posix_file_t *file = ch_calloc(1, sizeof *file);
+    file->base.fs = fs;
+    file->fd = fd;
+    file->path = ch_strdup(path);
+    *file_out = &file->base;
+    return CH_OK;
+}
+
+static void
+posix_close(ch_file_t *base)
+{
+    posix_file_t *file = (posix_file_t *)base;
+    close(file->fd); /* what had to last was synced before; nothing to learn here */
+    ch_free(file->path);
+    ch_free(file);
+}
+
+/* off_t is signed: an offset that a damaged file made up must not turn negative. */
+static ch_status_t
+check_range(const posix_file_t *file, uint64_t offset, size_t size)
+{
+    if (offset > INT64_MAX || size > (uint64_t)INT64_MAX - offset)
+        return fail_errno("offset in", file->path, EOVERFLOW);
+    return CH_OK;
+}
+
+static ch_status_t
+posix_read(ch_file_t *base, uint64_t offset, void *to, size_t size, size_t *read_out)
+{
+    posix_file_t *file = (posix_file_t *)base;
+    ch_status_t status = check_range(file, offset, size);
+    size_t done = 0;
+    while (status >= 0 && done < size) {
+        ssize_t got = RETRY(
+            pread(file->fd, (uint8_t *)to + done, size - done, (off_t)(offset + done)));
+        if (got < 0)
+            status = fail_errno("read", file->path, errno);
+        if (got <= 0)
+            break;
+        done += (size_t)got;
+    }
+    if (status >= 0)
+        *read_out = done;
+    return status;
+}
+
+static ch_status_t
+posix_write(ch_file_t *base, uint64_t offset, const void *from, size_t size)
+{
+    posix_file_t *file = (posix_file_t *)base;
+    ch_status_t status = check_range(file, offset, size);
+    for (size_t done = 0; status >= 0 && done < size;) {
+        ssize_t put = RETRY(pwrite(file->fd, (const uint8_t *)from + done, size - done,
+                                   (off_t)(offset + done)));
+        if (put <= 0) /* 0 is not promised to come with an errno */
+            status = fail_errno("write", file->path, put < 0 ? errno : EIO);
+        else
+            done += (size_t)put;
+    }
+    return status;
+}
+
+static ch_status_t
+posix_sync(ch_file_t *base)
+{
+    posix_file_t *file = (posix_file_t *)base;
+    if (RETRY(fdatasync(file->fd)) < 0)
+        return fail_errno("fdatasync", file->path, errno);
+    return CH_OK;
+}
+
+static ch_status_t
+posix_truncate(ch_file_t *base, uint64_t size)
+{
+    posix_file_t *file = (posix_file_t *)base;
+    ch_status_t status = check_range(file, size, 0);
+    if (status >= 0 && RETRY(ftruncate(file->fd, (off_t)size)) < 0)
+        status = fail_errno("truncate", file->path, errno);
+    return status;
+}
+
+static ch_status_t
+posix_size(ch_file_t *base, uint64_t *size_out)
+{
+    posix_file_t *file = (posix_file_t *)base;
+    struct stat about;
+    if (fstat(file->fd, &about) < 0)
+        return fail_errno("stat", file->path, errno);
+    *size_out = (uint64_t)about.st_size;
+    return CH_OK;
+}
+
+static ch_status_t
+posix_rename(ch_fs_t *fs, const char *from, const char *to)
+{
+    (void)fs;
+    if (rename(from, to) < 0)
+        return ch_fail_context(fail_errno("rename", from, errno), "to %s: ", to);
+    return CH_OK;
+}
+
+static ch_status_t
+posix_unlink(ch_fs_t *fs, const char *path)
+{
+    (void)fs;
+    return unlink(path) < 0 ? fail_errno("unlink", path, errno) : CH_OK;
+}
+
+static ch_status_t
+posix_mkdir(ch_fs_t *fs, const char *path)
+{
+    (void)fs;
+    if (mkdir(path, DIRECTORY_MODE) == 0)
+        return CH_OK;
+    int error = errno;
+    struct stat about;
+    if (error == EEXIST && stat(path, &about) == 0 && S_ISDIR(about.st_mode))
+        return CH_OK;
+    return fail_errno("mkdir", path, error);
+}
+
+static ch_status_t
+posix_sync_dir(ch_fs_t *fs, const char *path)
+{
+    (void)fs;
+    int fd = RETRY(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd < 0)
+        return fail_errno("open directory", path, errno);
+    ch_status_t status = CH_OK;
+    if (RETRY(fsync(fd)) < 0)
+        status = fail_errno("fsync directory", path, errno);
+    close(fd);
+    return status;
+}
+
+static ch_status_t
+posix_list(ch_fs_t *fs, const char *path, ch_fs_visit_fn visit, void *context)
+{
+    (void)fs;
+    DIR *directory = opendir(path);
+    if (!directory)
+        return fail_errno("open directory", path, errno);
+    ch_status_t status = CH_OK;
+    while (status == CH_OK) {
+        errno = 0; /* readdir says end and error alike with NULL */
+        struct dirent *entry = readdir(directory);
+        if (!entry && errno)
+            status = fail_errno("read directory", path, errno);
+        if (!entry)
+            break;
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            status = visit(context, entry->d_name);
+    }
+    closedir(directory);
+    return status;
+}
+
+/* flock belongs to the open file, so it goes with close, exit and kill -9 alike, and also keeps
+ * two nodes in one process apart. */
+static ch_status_t
+posix_lock(ch_fs_t *fs, const char *path, ch_file_t **file_out)
+{
+    ch_file_t *file = NULL;
+    ch_status_t status = posix_open(fs, path, CH_FS_WRITE | CH_FS_CREATE, &file);
+    if (status < 0)
+        return status;
+    if (RETRY(flock(((posix_file_t *)file)->fd, LOCK_EX | LOCK_NB)) == 0) {
+        *file_out = file;
+        return CH_OK;
+    }
+    if (errno == EWOULDBLOCK)
+        status = ch_fail(CH_ERR_BUSY, "lock %s: held by another process", path);
+    else
+        status = fail_errno("lock", path, errno);
+    posix_close(file);
+    return status;
+}
+
+static ch_status_t
+posix_space(ch_fs_t *fs, const char *path, uint64_t *free_out, uint64_t *total_out)
+{
+    (void)fs;
+    struct statvfs about;
+    if (RETRY(statvfs(path, &about)) < 0)
+        return fail_errno("statvfs", path, errno);
+    *free_out = (uint64_t)about.f_bavail * about.f_frsize; /* what is left for non-root */
+    *total_out = (uint64_t)about.f_blocks * about.f_frsize;
+    return CH_OK;
+}
+
+static const ch_fs_ops_t posix_ops = {
+    .open = posix_open,
+    .close = posix_close,
+    .read = posix_read,
+    .write = posix_write,
+    .sync = posix_sync,
+    .truncate = posix_truncate,
+    .size = posix_size,
+    .rename = posix_rename,
+    .unlink = posix_unlink,
+    .mkdir = posix_mkdir,
+    .sync_dir = posix_sync_dir,
+    .list = posix_list,
+    .lock = posix_lock,
+    .space = posix_space,
+};
+
+ch_fs_t *
+ch_fs_posix(void)
+{
+    static ch_fs_t posix = {.ops = &posix_ops};
+    return &posix;
+}

@@ -1,0 +1,36 @@
+#include "os/thread.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "ch/assert.h"
+
+/* Signals are the main thread's business, except those that a thread raises by a fault of its
+ * own: blocked, they would kill without a report. */
+static void
+mask_for_threads(sigset_t *mask)
+{
+    static const int own_faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+    sigfillset(mask);
+    for (size_t i = 0; i < sizeof own_faults / sizeof own_faults[0]; i++)
+        sigdelset(mask, own_faults[i]);
+}
+
+void
+ch_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *context)
+{
+    CH_ASSERT(strlen(name) <= 15);
+    /* A new thread inherits the mask, so no signal can reach it before it blocks. */
+    sigset_t mask, before;
+    mask_for_threads(&mask);
+    CH_ASSERT(pthread_sigmask(SIG_SETMASK, &mask, &before) == 0);
+    CH_ASSERT(pthread_create(thread, NULL, run, context) == 0);
+    CH_ASSERT(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    (void)pthread_setname_np(*thread, name); /* fails when it has ended already */
+}
+
+void
+ch_thread_join(pthread_t thread)
+{
+    CH_ASSERT(pthread_join(thread, NULL) == 0);
+}
