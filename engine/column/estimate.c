@@ -1,0 +1,28 @@
+/* estimate.c - bits per value, guessed from samples. */
+#include "column/estimate.h"
+
+#include "column/kernels.h"
+#include "ch/assert.h"
+
+int64_t
+ch_estimate_median(const int64_t *x, size_t n, size_t strided)
+{
+    CH_ASSERT(strided <= CH_ESTIMATE_SAMPLES_MAX);
+    int64_t sorted[CH_ESTIMATE_SAMPLES_MAX];
+    size_t stride = (n + strided - 1) / strided, count = 0;
+    for (size_t i = stride / 2; i < n; i += stride) {
+        size_t at = count++;
+        for (; at && sorted[at - 1] > x[i]; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = x[i];
+    }
+    return sorted[count / 2];
+}
+
+double
+ch_estimate_bits(const int64_t *x, size_t n, size_t strided)
+{
+    int64_t median = ch_estimate_median(x, n, strided);
+    uint64_t total = ch_kernels()->spread(x, n, median);
+    return (double)total / (double)n * 0x1p-23 - 127.0;
+}
