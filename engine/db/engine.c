@@ -1,0 +1,655 @@
+/* engine.c - open, recover, close: the pieces put together.
+ *
+ * Start     lock; manifest (read, written anew); tables opened and their keys interned; strays
+ *           removed; WAL replayed above the flushed lsn through the code that appends use; then,
+ *           and only then, the threads start and somebody may ask.
+ */
+#include "db/engine_state.h"
+
+#include "ch/alloc.h"
+#include "ch/assert.h"
+#include "ch/rng.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void
+ch_engine_options_init(ch_engine_options_t *options)
+{
+    static ch_clock_t clock;
+    clock = ch_clock_system();
+    *options = (ch_engine_options_t){
+        .fs = ch_fs_posix(),
+        .clock = &clock,
+        .background_threads = 1,
+        .sync_mode = CH_SYNC_GROUP,
+        .sync_interval_ms = 100,
+        .wal_segment_bytes = 64ull << 20,
+        .wal_segment_max_age_ms = 1000,
+        .wal_window_bytes = 8ull << 20,
+        .memtable_bytes = 64ull << 20,
+        .memory_limit = 1ull << 30,
+        .limits = ch_limits_default(),
+    };
+}
+
+char *
+ch_engine_path(const char *dir, const char *name)
+{
+    size_t size = strlen(dir) + strlen(name) + 2;
+    char *path = ch_alloc(size);
+    (void)snprintf(path, size, "%s/%s", dir, name);
+    return path;
+}
+
+char *
+ch_engine_table_path(const ch_engine_t *engine, uint64_t file_number)
+{
+    char name[40];
+    (void)snprintf(name, sizeof name, "%020" PRIu64 ".sst", file_number);
+    return ch_engine_path(engine->sst_path, name);
+}
+
+/* ---- recovery ---- */
+
+typedef struct recovery {
+    ch_engine_t *engine;
+    uint64_t segment; /* whose dictionary `global` translates */
+    uint32_t *global; /* by local id */
+    uint32_t global_count, global_capacity;
+} recovery_t;
+
+static void
+translate_dictionary(recovery_t *recovery, const ch_wal_record_t *record,
+                     const ch_wal_dictionary_t *dictionary)
+{
+    ch_engine_t *engine = recovery->engine;
+    if (recovery->segment != record->segment) {
+        recovery->segment = record->segment;
+        recovery->global_count = 0;
+    }
+    uint32_t count = ch_wal_dictionary_count(dictionary);
+    if (count > recovery->global_capacity) {
+        recovery->global_capacity = count * 2;
+        recovery->global =
+            ch_realloc(recovery->global, recovery->global_capacity * sizeof(uint32_t));
+    }
+    for (uint32_t local = recovery->global_count; local < count; local++) {
+        ch_bytes_t name, labels;
+        bool born = false;
+        ch_wal_dictionary_series(dictionary, local, &name, &labels);
+        uint32_t series = ch_series_table_intern(
+            engine->series, ch_series_table_intern_name(engine->series, name),
+            ch_series_table_intern_labels(engine->series, labels), &born);
+        if (born)
+            ch_engine_series_born(engine, series, record->lsn);
+        recovery->global[local] = series;
+    }
+    recovery->global_count = count;
+}
+
+static void
+reserve_ids(ch_engine_t *engine, size_t cells)
+{
+    if (cells <= engine->ids_capacity)
+        return;
+    engine->ids_capacity = cells;
+    engine->ids = ch_realloc(engine->ids, cells * sizeof(uint32_t));
+}
+
+static ch_status_t
+recover_batch(recovery_t *recovery, const ch_wal_record_t *record,
+              const ch_wal_dictionary_t *dictionary)
+{
+    ch_engine_t *engine = recovery->engine;
+    size_t cells = 0;
+    for (uint32_t b = 0; b < record->batch.block_count; b++)
+        cells += ch_batch_block_cells(&record->batch.blocks[b]);
+    translate_dictionary(recovery, record, dictionary);
+    reserve_ids(engine, cells + 1);
+    for (size_t i = 0; i < cells; i++) {
+        uint32_t local = record->series[i];
+        if (local != CH_SERIES_NONE && local >= recovery->global_count)
+            return ch_fail(CH_ERR_CORRUPT, "wal record %" PRIu64 " names series %u of %u",
+                           record->lsn, local, recovery->global_count);
+        engine->ids[i] = local == CH_SERIES_NONE ? local : recovery->global[local];
+    }
+    ch_engine_apply(engine, &record->batch, record->lsn);
+    return CH_OK;
+}
+
+static ch_status_t
+recover_record(void *context, const ch_wal_record_t *record,
+               const ch_wal_dictionary_t *dictionary)
+{
+    recovery_t *recovery = context;
+    ch_engine_t *engine = recovery->engine;
+    bool refused = record->type == CH_WAL_REFUSAL;
+    if (!refused) {
+        ch_status_t status = recover_batch(recovery, record, dictionary);
+        if (status < 0)
+            return status;
+    }
+    if (record->batch.identity.present)
+        ch_session_consume(engine->sessions, &record->batch.identity, record->lsn,
+                           record->time, refused ? &record->reject : NULL);
+    engine->recovered_records++;
+    return CH_OK;
+}
+
+static void
+name_series(void *context, uint32_t series, uint32_t *name_id_out,
+            uint32_t *labels_id_out)
+{
+    ch_series_table_get(context, series, name_id_out, labels_id_out);
+}
+
+static ch_bytes_t
+name_text(void *context, uint32_t name_id)
+{
+    return ch_series_table_name(context, name_id);
+}
+
+static ch_bytes_t
+labels_text(void *context, uint32_t labels_id)
+{
+    return ch_series_table_labels(context, labels_id);
+}
+
+static ch_status_t
+open_wal(ch_engine_t *engine)
+{
+    const ch_engine_options_t *options = &engine->options;
+    const ch_manifest_state_t *state = ch_manifest_state(engine->manifest);
+    ch_wal_options_t wal = {
+        .fs = options->fs,
+        .path = engine->wal_path,
+        .clock = options->clock,
+        .log = options->log,
+        .cluster = state->cluster,
+        .term = state->term,
+        .segment_bytes = options->wal_segment_bytes,
+        .segment_max_age_ms = options->wal_segment_max_age_ms,
+        .spare_segments_max = 2,
+        .zero_ahead_bytes = 4u << 20,
+    };
+    recovery_t recovery = {.engine = engine};
+    ch_status_t status =
+        ch_wal_open(&wal, state->flushed_lsn, recover_record, &recovery, &engine->wal);
+    ch_free(recovery.global);
+    if (status < 0)
+        return status;
+    ch_wal_namer_t namer = {engine->series, name_series, name_text, labels_text};
+    ch_wal_set_namer(engine->wal, &namer);
+    return CH_OK;
+}
+
+/* ---- tables ---- */
+
+static ch_status_t
+intern_key(void *context, ch_bytes_t name, ch_bytes_t labels)
+{
+    ch_engine_t *engine = context;
+    bool born = false;
+    uint32_t series = ch_series_table_intern(
+        engine->series, ch_series_table_intern_name(engine->series, name),
+        ch_series_table_intern_labels(engine->series, labels), &born);
+    if (born)
+        ch_engine_series_born(engine, series, 0);
+    return CH_OK;
+}
+
+static ch_status_t
+open_tables(ch_engine_t *engine)
+{
+    const ch_manifest_state_t *state = ch_manifest_state(engine->manifest);
+    ch_table_t **tables = ch_calloc(state->table_count + 1, sizeof *tables);
+    ch_status_t status = CH_OK;
+    size_t count = 0;
+    for (; count < state->table_count && status >= 0; count++) {
+        uint64_t number = state->tables[count].info.file_number;
+        char *path = ch_engine_table_path(engine, number);
+        ch_sstable_t *sstable = NULL;
+        status = ch_sstable_open(engine->options.fs, path, number, &sstable);
+        if (status == CH_NOT_FOUND)
+            status = ch_fail(CH_ERR_CORRUPT,
+                             "%s is missing, the manifest names it; restore it "
+                             "from a copy",
+                             path);
+        if (status >= 0)
+            status = ch_sstable_keys(sstable, intern_key, engine);
+        if (status >= 0)
+            tables[count] = ch_table_new(engine->options.fs, path, 0, ch_take(&sstable));
+        ch_sstable_destroy(&sstable);
+        ch_free(path);
+    }
+    if (status >= 0) {
+        engine->active = ch_memtable_new(engine->arenas, state->flushed_lsn + 1);
+        ch_shared_memtable_t *active = ch_shared_memtable_new(engine->active);
+        engine->version = ch_version_new(tables, count, NULL, active);
+        ch_shared_memtable_release(&active);
+    }
+    for (size_t i = 0; i < count; i++)
+        ch_table_release(&tables[i]);
+    ch_free(tables);
+    return status;
+}
+
+typedef struct stray_walk {
+    ch_engine_t *engine;
+    uint64_t removed;
+    bool any;
+} stray_walk_t;
+
+static bool
+table_is_live(const ch_engine_t *engine, const char *name)
+{
+    const ch_manifest_state_t *state = ch_manifest_state(engine->manifest);
+    char *end = NULL;
+    uint64_t number = strtoull(name, &end, 10);
+    if (end == name || strcmp(end, ".sst") != 0)
+        return false;
+    for (size_t i = 0; i < state->table_count; i++)
+        if (state->tables[i].info.file_number == number)
+            return true;
+    return false;
+}
+
+static ch_status_t
+remove_stray(void *context, const char *name)
+{
+    stray_walk_t *walk = context;
+    ch_engine_t *engine = walk->engine;
+    size_t length = strlen(name);
+    bool ours = (length > 4 && strcmp(name + length - 4, ".sst") == 0) ||
+                (length > 4 && strcmp(name + length - 4, ".tmp") == 0);
+    if (!ours || table_is_live(engine, name))
+        return CH_OK;
+    char *path = ch_engine_path(engine->sst_path, name);
+    ch_status_t status = ch_fs_unlink(engine->options.fs, path);
+    ch_log(engine->options.log, CH_LOG_WARN, "engine", "stray_removed", "file=%s", name);
+    walk->removed++;
+    ch_free(path);
+    return status;
+}
+
+static ch_status_t
+remove_strays(ch_engine_t *engine)
+{
+    stray_walk_t walk = {.engine = engine};
+    ch_status_t status =
+        ch_fs_list(engine->options.fs, engine->sst_path, remove_stray, &walk);
+    if (status >= 0 && walk.removed)
+        status = ch_fs_sync_dir(engine->options.fs, engine->sst_path);
+    return status;
+}
+
+static ch_status_t
+note_any(void *context, const char *name)
+{
+    (void)name;
+    *(bool *)context = true;
+    return CH_END;
+}
+
+/* Tables or segments without a manifest mean that somebody lost the manifest: making a new one
+ * would declare all of it strays. */
+static ch_status_t
+check_manifest_is_not_lost(ch_engine_t *engine)
+{
+    ch_fs_t *fs = engine->options.fs;
+    char *path = ch_engine_path(engine->path, "manifest");
+    ch_file_t *file = NULL;
+    bool any = false;
+    ch_status_t status = ch_fs_open(fs, path, CH_FS_READ, &file);
+    ch_fs_close(&file);
+    ch_free(path);
+    if (status != CH_NOT_FOUND)
+        return status < 0 ? status : CH_OK;
+    status = ch_fs_list(fs, engine->sst_path, note_any, &any);
+    if (status >= 0 && !any)
+        status = ch_fs_list(fs, engine->wal_path, note_any, &any);
+    if (status < 0)
+        return status;
+    return any ? ch_fail(CH_ERR_CORRUPT,
+                         "%s/manifest is missing, but there are tables or log "
+                         "segments; restore it from a copy",
+                         engine->path)
+               : CH_OK;
+}
+
+/* ---- open and close ---- */
+
+static ch_status_t
+open_directories(ch_engine_t *engine)
+{
+    ch_fs_t *fs = engine->options.fs;
+    ch_status_t status = ch_fs_mkdir(fs, engine->path);
+    if (status >= 0)
+        status = ch_fs_mkdir(fs, engine->wal_path);
+    if (status >= 0)
+        status = ch_fs_mkdir(fs, engine->sst_path);
+    if (status >= 0)
+        status = ch_fs_sync_dir(fs, engine->path);
+    if (status < 0)
+        return status;
+    char *path = ch_engine_path(engine->path, "LOCK");
+    status = ch_fs_lock(fs, path, &engine->lock);
+    ch_free(path);
+    return status;
+}
+
+static ch_status_t
+open_manifest(ch_engine_t *engine)
+{
+    uint64_t cluster = engine->options.seed ? engine->options.seed : ch_rng_entropy();
+    ch_status_t status = check_manifest_is_not_lost(engine);
+    if (status < 0)
+        return status;
+    status = ch_manifest_open(engine->options.fs, engine->path, cluster, engine->sessions,
+                              &engine->manifest);
+    if (status != CH_ERR_NOSPACE)
+        return status;
+    ch_engine_reserve_spend(engine); /* a full disk must not keep a node from starting */
+    return ch_manifest_open(engine->options.fs, engine->path, cluster, engine->sessions,
+                            &engine->manifest);
+}
+
+static ch_status_t
+recover(ch_engine_t *engine)
+{
+    int64_t started = ch_clock_monotonic_ns(engine->options.clock);
+    ch_status_t status = open_directories(engine);
+    if (status >= 0)
+        status = open_manifest(engine);
+    if (status >= 0)
+        status = remove_strays(engine);
+    if (status >= 0)
+        status = open_tables(engine);
+    if (status >= 0)
+        status = open_wal(engine);
+    if (status < 0)
+        return status;
+    const ch_manifest_state_t *state = ch_manifest_state(engine->manifest);
+    engine->flushed_lsn = state->flushed_lsn;
+    engine->next_file = state->next_file;
+    if (ch_engine_reserve_fill(engine) < 0) {
+        engine->reserve_spent = true;
+        ch_log(engine->options.log, CH_LOG_WARN, "engine", "no_reserve", "bytes=%" PRIu64,
+               engine->reserve_bytes);
+    }
+    engine->recovery_ns = ch_clock_monotonic_ns(engine->options.clock) - started;
+    ch_log(engine->options.log, CH_LOG_INFO, "engine", "open",
+           "tables=%zu series=%u lsn=%" PRIu64 " replayed=%" PRIu64 " took_ms=%" PRId64,
+           state->table_count, ch_series_table_count(engine->series),
+           ch_wal_durable_lsn(engine->wal), engine->recovered_records,
+           engine->recovery_ns / 1000000);
+    return CH_OK;
+}
+
+static void
+init_sync(ch_engine_t *engine)
+{
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_mutex_init(&engine->mutex, NULL);
+    (void)pthread_mutex_init(&engine->sessions_mutex, NULL);
+    (void)pthread_mutex_init(&engine->wal_commit_mutex, NULL);
+    (void)pthread_cond_init(&engine->sync_wanted, &monotonic);
+    (void)pthread_cond_init(&engine->flush_wanted, &monotonic);
+    (void)pthread_cond_init(&engine->moved, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+}
+
+ch_status_t
+ch_engine_open(const ch_engine_options_t *options, ch_engine_t **engine_out)
+{
+    ch_engine_t *engine = ch_calloc(1, sizeof *engine);
+    engine->options = *options;
+    engine->path = ch_strdup(options->path);
+    engine->wal_path = ch_engine_path(options->path, "wal");
+    engine->sst_path = ch_engine_path(options->path, "sst");
+    engine->arenas = ch_arena_pool_new();
+    engine->series = ch_series_table_new();
+    engine->index = ch_label_index_new();
+    engine->states = ch_series_states_new();
+    engine->sessions = ch_session_map_new();
+    init_sync(engine);
+    ch_status_t status = recover(engine);
+    if (status >= 0) {
+        ch_engine_threads_start(engine);
+        *engine_out = ch_take(&engine);
+    }
+    ch_engine_destroy(&engine);
+    return status;
+}
+
+void
+ch_engine_destroy(ch_engine_t **engine)
+{
+    ch_engine_t *gone = ch_take(engine);
+    if (!gone)
+        return;
+    ch_engine_threads_stop(gone);
+    ch_version_release(&gone->version);
+    ch_wal_destroy(&gone->wal);
+    ch_manifest_destroy(&gone->manifest);
+    ch_label_index_destroy(&gone->index);
+    ch_series_table_destroy(&gone->series);
+    ch_series_states_destroy(&gone->states);
+    ch_session_map_destroy(&gone->sessions);
+    ch_arena_pool_destroy(&gone->arenas);
+    ch_fs_close(&gone->lock);
+    ch_text_release(&gone->immutable_sessions);
+    (void)pthread_mutex_destroy(&gone->mutex);
+    (void)pthread_mutex_destroy(&gone->sessions_mutex);
+    (void)pthread_mutex_destroy(&gone->wal_commit_mutex);
+    (void)pthread_cond_destroy(&gone->sync_wanted);
+    (void)pthread_cond_destroy(&gone->flush_wanted);
+    (void)pthread_cond_destroy(&gone->moved);
+    ch_free(gone->order);
+    ch_free(gone->ids);
+    ch_free(gone->name_ids);
+    ch_free(gone->path);
+    ch_free(gone->wal_path);
+    ch_free(gone->sst_path);
+    ch_free(gone);
+}
+
+ch_status_t
+ch_engine_sync(ch_engine_t *engine)
+{
+    uint64_t lsn = ch_wal_appended_lsn(engine->wal);
+    if (!engine->threads_running) {
+        ch_status_t status = CH_OK;
+        while (status == CH_OK && ch_wal_durable_lsn(engine->wal) < lsn)
+            status = ch_engine_commit(engine);
+        return status < 0 ? status : CH_OK;
+    }
+    (void)pthread_mutex_lock(&engine->mutex);
+    engine->sync_now = true;
+    (void)pthread_cond_signal(&engine->sync_wanted);
+    while (ch_wal_durable_lsn(engine->wal) < lsn && !ch_engine_failed(engine) &&
+           !engine->held)
+        (void)pthread_cond_wait(&engine->moved, &engine->mutex);
+    bool held = engine->held;
+    (void)pthread_mutex_unlock(&engine->mutex);
+    if (ch_wal_durable_lsn(engine->wal) >= lsn)
+        return CH_OK;
+    return held ? ch_fail(CH_ERR_NOSPACE, "the disk is full")
+                : ch_fail(CH_ERR_CLOSED, "%s", engine->failure);
+}
+
+ch_status_t
+ch_engine_flush(ch_engine_t *engine, uint64_t *lsn_out)
+{
+    if (engine->closed || ch_engine_failed(engine))
+        return ch_fail(CH_ERR_CLOSED, "engine: closed or failed");
+    uint64_t last = ch_wal_appended_lsn(engine->wal);
+    if (!engine->threads_running) {
+        ch_status_t status = ch_engine_flush_immutable(engine);
+        if (status >= 0 && ch_engine_switch(engine, true))
+            status = ch_engine_flush_immutable(engine);
+        *lsn_out = ch_engine_flushed_lsn(engine);
+        return status < 0 ? status : CH_OK;
+    }
+    (void)pthread_mutex_lock(&engine->mutex);
+    while (engine->version->immutable && !engine->held && !ch_engine_failed(engine))
+        (void)pthread_cond_wait(&engine->moved,
+                                &engine->mutex); /* an earlier flush, < 1 s */
+    bool held = engine->held;
+    *lsn_out = engine->flushed_lsn;
+    (void)pthread_mutex_unlock(&engine->mutex);
+    if (held)
+        return ch_fail(CH_ERR_NOSPACE, "the disk is full");
+    if (ch_engine_switch(engine, true))
+        *lsn_out = last;
+    return CH_OK;
+}
+
+/* Flush whatever the memtables hold, with the threads stopped. */
+static ch_status_t
+flush_all(ch_engine_t *engine)
+{
+    ch_status_t status = ch_engine_flush_immutable(engine);
+    if (status >= 0 && ch_engine_switch(engine, true))
+        status = ch_engine_flush_immutable(engine);
+    return status;
+}
+
+/* Records without points (refusals) move the flushed position too, with their sessions. */
+static ch_status_t
+settle_sessions(ch_engine_t *engine)
+{
+    uint64_t last = ch_wal_durable_lsn(engine->wal);
+    if (last <= engine->flushed_lsn)
+        return CH_OK;
+    ch_text_t sessions = {0};
+    ch_session_map_capture(engine->sessions, false, &sessions);
+    ch_manifest_edit_t edit = {.flushed_lsn = last, .sessions = ch_text_bytes(&sessions)};
+    ch_status_t status = ch_manifest_apply(engine->manifest, &edit);
+    if (status >= 0)
+        engine->flushed_lsn = last;
+    ch_text_release(&sessions);
+    return status;
+}
+
+ch_status_t
+ch_engine_close(ch_engine_t *engine)
+{
+    if (engine->closed)
+        return CH_OK;
+    ch_status_t status = ch_engine_sync(engine);
+    ch_engine_threads_stop(engine);
+    engine->closed = true;
+    if (status >= 0)
+        status = flush_all(engine);
+    if (status >= 0)
+        status = settle_sessions(engine);
+    if (status >= 0)
+        status = ch_wal_retire(engine->wal, engine->flushed_lsn);
+    if (status >= 0)
+        status = ch_wal_close(engine->wal);
+    return status < 0 ? status : CH_OK;
+}
+
+ch_status_t
+ch_engine_seal(ch_engine_t *engine, uint64_t *segment_out)
+{
+    if (engine->closed || ch_engine_failed(engine))
+        return ch_fail(CH_ERR_CLOSED, "engine: closed or failed");
+    (void)pthread_mutex_lock(&engine->wal_commit_mutex);
+    ch_status_t status = ch_wal_seal(engine->wal, segment_out);
+    (void)pthread_mutex_unlock(&engine->wal_commit_mutex);
+    if (status == CH_ERR_NOSPACE)
+        ch_engine_reserve_spend(engine);
+    else if (status < 0)
+        ch_engine_fail(engine, ch_fail_text());
+    ch_engine_progress(engine);
+    return status;
+}
+
+ch_status_t
+ch_engine_work(ch_engine_t *engine)
+{
+    (void)ch_engine_switch(engine, false);
+    ch_status_t status = ch_engine_flush_immutable(engine);
+    if (status >= 0)
+        status = ch_wal_prepare(engine->wal);
+    if (status >= 0 && ch_wal_due(engine->wal))
+        status = ch_engine_commit(engine);
+    return status < 0 ? status : CH_OK;
+}
+
+uint64_t
+ch_engine_term(const ch_engine_t *engine)
+{
+    return ch_manifest_state(engine->manifest)->term;
+}
+
+uint64_t
+ch_engine_appended_lsn(const ch_engine_t *engine)
+{
+    return ch_wal_appended_lsn(engine->wal);
+}
+
+uint64_t
+ch_engine_durable_lsn(const ch_engine_t *engine)
+{
+    return ch_wal_durable_lsn(engine->wal);
+}
+
+uint64_t
+ch_engine_flushed_lsn(const ch_engine_t *engine)
+{
+    ch_engine_t *unlocked = (ch_engine_t *)engine;
+    (void)pthread_mutex_lock(&unlocked->mutex);
+    uint64_t lsn = engine->flushed_lsn;
+    (void)pthread_mutex_unlock(&unlocked->mutex);
+    return lsn;
+}
+
+bool
+ch_engine_failed(const ch_engine_t *engine)
+{
+    return __atomic_load_n(&engine->failed, __ATOMIC_ACQUIRE);
+}
+
+const char *
+ch_engine_held_reason(const ch_engine_t *engine)
+{
+    if (ch_engine_failed(engine))
+        return engine->failure;
+    ch_engine_t *unlocked = (ch_engine_t *)engine;
+    (void)pthread_mutex_lock(&unlocked->mutex);
+    bool held = engine->held;
+    (void)pthread_mutex_unlock(&unlocked->mutex);
+    return held ? "disk full" : NULL;
+}
+
+ch_status_t
+ch_engine_session(ch_engine_t *engine, const char *producer, ch_session_view_t *view_out)
+{
+    uint64_t durable = ch_engine_durable_lsn(engine);
+    bool held = ch_engine_held_reason(engine) != NULL;
+    (void)pthread_mutex_lock(&engine->sessions_mutex);
+    ch_status_t status = ch_session_view(engine->sessions, producer, durable, view_out);
+    (void)pthread_mutex_unlock(&engine->sessions_mutex);
+    if (status == CH_OK && held) /* WIRE 4: what passes never consumes a seq */
+        view_out->expected = view_out->durable + 1;
+    return status;
+}
+
+void
+ch_engine_sessions(ch_engine_t *engine,
+                   void (*visit)(void *context, const char *producer,
+                                 const ch_session_view_t *view),
+                   void *context)
+{
+    uint64_t durable = ch_engine_durable_lsn(engine);
+    (void)pthread_mutex_lock(&engine->sessions_mutex);
+    ch_session_map_visit(engine->sessions, durable, visit, context);
+    (void)pthread_mutex_unlock(&engine->sessions_mutex);
+}

@@ -1,0 +1,137 @@
+/// The engine's insides, shared by the files of db/ and by nobody else.
+///
+/// Threads   W the writer (append, refuse, flush request, seal, close), S the syncer, F the
+///           flusher, R readers. With background_threads = 0 the writer plays S and F.
+/// Locks     `mutex` guards what is marked [m]; it is never held during I/O.
+///           `sessions_mutex` guards the session map. `wal_commit_mutex` lets one thread at a time
+///           commit, seal or retire. Order: wal_commit_mutex, mutex, sessions_mutex.
+#ifndef CH_DB_ENGINE_STATE_H
+#define CH_DB_ENGINE_STATE_H
+
+#include "ch/engine.h"
+#include "db/manifest.h"
+#include "db/series_state.h"
+#include "db/session.h"
+#include "db/version.h"
+#include "index/label_index.h"
+#include "mem/series_table.h"
+#include "os/thread.h"
+#include "wal/wal.h"
+
+enum {
+    CH_ENGINE_RESERVE_BYTES = 16 << 20,      /* lets a full disk flush itself free */
+    CH_ENGINE_RESERVE_BYTES_SMALL = 4 << 20, /* on a disk below RESERVE_DISK_SMALL */
+    CH_ENGINE_RESERVE_DISK_SMALL = 256 << 20,
+    CH_ENGINE_RETRY_MS = 200,      /* how often a full disk is asked again */
+    CH_ENGINE_SEGMENTS_MAX = 4096, /* unretired WAL segments that force a flush */
+};
+
+typedef struct ch_engine_counters {
+    uint64_t batches, points, points_flushed, flushes, flush_us, flush_bytes, rejects;
+    uint64_t held, series_refused, memtable_switches;
+} ch_engine_counters_t;
+
+struct ch_engine {
+    ch_engine_options_t options;
+    char *path, *wal_path, *sst_path;
+    ch_file_t *lock;
+    ch_wal_t *wal;
+    ch_manifest_t *manifest; /* F (open and close: the writer) */
+    ch_arena_pool_t *arenas;
+    ch_series_table_t *series;
+    ch_label_index_t *index;
+    ch_series_states_t *states;
+
+    ch_memtable_t *active; /* W: the version's active memtable */
+
+    pthread_mutex_t sessions_mutex;
+    ch_session_map_t *sessions;
+
+    pthread_mutex_t wal_commit_mutex;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t sync_wanted;  /* S waits */
+    pthread_cond_t flush_wanted; /* F waits */
+    pthread_cond_t moved;   /* durable or flushed lsn moved, or a failure: W may wait */
+    ch_version_t *version;  /* [m] */
+    uint64_t flushed_lsn;   /* [m] */
+    uint64_t immutable_lsn; /* [m] last lsn of the immutable memtable */
+    ch_text_t immutable_sessions; /* [m] sessions as they stood at the switch */
+    bool syncer_idle;             /* [m] S sleeps and wants a signal */
+    bool sync_now;                /* [m] somebody waits for a sync: no interval */
+    bool stopping;                /* [m] */
+    bool held;                    /* [m] the disk is full: appends are dropped */
+    bool reserve_spent;           /* [m] */
+
+    bool failed;       /* atomic; for good */
+    bool closed;       /* W */
+    char failure[256]; /* written once before `failed` */
+
+    uint64_t reserve_bytes;
+    uint64_t next_file; /* F */
+    uint32_t *order;    /* F: series ids in key order */
+    size_t order_count, order_capacity;
+
+    uint32_t *ids; /* W: series ids of the batch at hand */
+    size_t ids_capacity;
+    uint32_t *name_ids; /* W: name ids of a table's fields */
+    size_t name_ids_capacity;
+    uint64_t applied_points; /* W */
+
+    pthread_t syncer, flusher;
+    bool threads_running;
+    ch_engine_counters_t counters; /* relaxed atomics */
+    uint64_t recovered_records;
+    int64_t recovery_ns;
+};
+
+struct ch_view {
+    ch_engine_t *engine;
+    ch_version_t *version;
+    uint64_t lsn;
+    ch_source_t source;
+    ch_points_t part, merged; /* scratch of reads */
+    ch_points_t strings;      /* owns string values handed out by get */
+};
+
+static inline void
+ch_engine_count(uint64_t *counter, uint64_t by)
+{
+    (void)__atomic_add_fetch(counter, by, __ATOMIC_RELAXED);
+}
+
+/// Stop writes for good, remember why, wake everybody.
+void ch_engine_fail(ch_engine_t *engine, const char *what);
+
+/// Tell the owner that something moved.
+void ch_engine_progress(ch_engine_t *engine);
+
+/// Resolve, intern and apply one batch's points under `lsn`; ids of all cells land in engine->ids.
+/// Returns the number of cells.
+size_t ch_engine_intern(ch_engine_t *engine, const ch_batch_t *batch, uint64_t lsn);
+void ch_engine_apply(ch_engine_t *engine, const ch_batch_t *batch, uint64_t lsn);
+
+/// Register a series id that was just made.
+void ch_engine_series_born(ch_engine_t *engine, uint32_t series, uint64_t lsn);
+
+/// One commit of the WAL; handles a full disk and failures. CH_NOT_FOUND: nothing was pending.
+ch_status_t ch_engine_commit(ch_engine_t *engine);
+
+/// Make the active memtable immutable when it is due and none is being flushed. True if it did.
+bool ch_engine_switch(ch_engine_t *engine, bool force);
+
+/// Write the immutable memtable as a table and install it. CH_NOT_FOUND: there is none.
+ch_status_t ch_engine_flush_immutable(ch_engine_t *engine);
+
+/// Make or remake the reserve file; free it when the disk is full.
+ch_status_t ch_engine_reserve_fill(ch_engine_t *engine);
+void ch_engine_reserve_spend(ch_engine_t *engine);
+
+void ch_engine_threads_start(ch_engine_t *engine);
+void ch_engine_threads_stop(ch_engine_t *engine);
+
+/// `<dir>/<name>`; owned by the caller.
+char *ch_engine_path(const char *dir, const char *name);
+char *ch_engine_table_path(const ch_engine_t *engine, uint64_t file_number);
+
+#endif

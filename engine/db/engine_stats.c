@@ -1,0 +1,95 @@
+/* engine_stats.c - one table of what the engine counts: name, help, unit, value. */
+#include "db/engine_state.h"
+
+typedef struct snapshot {
+    ch_wal_stats_t wal;
+    ch_engine_counters_t counters;
+    uint64_t memtable_bytes, memtable_points, immutable_points;
+    uint64_t tables, table_bytes, table_points;
+    bool held;
+} snapshot_t;
+
+static void
+take_version(ch_engine_t *engine, snapshot_t *snapshot)
+{
+    (void)pthread_mutex_lock(&engine->mutex);
+    ch_version_t *version = engine->version;
+    ch_version_retain(version);
+    snapshot->held = engine->held;
+    (void)pthread_mutex_unlock(&engine->mutex);
+    snapshot->memtable_bytes = ch_memtable_bytes(version->active->memtable);
+    snapshot->memtable_points = ch_memtable_points(version->active->memtable);
+    if (version->immutable)
+        snapshot->immutable_points = ch_memtable_points(version->immutable->memtable);
+    snapshot->tables = version->table_count;
+    for (size_t i = 0; i < version->table_count; i++) {
+        const ch_sstable_info_t *info = ch_sstable_info(version->tables[i]->sstable);
+        snapshot->table_bytes += info->file_bytes;
+        snapshot->table_points += info->points;
+    }
+    ch_version_release(&version);
+}
+
+#define COUNTER(field) (double)__atomic_load_n(&engine->counters.field, __ATOMIC_RELAXED)
+
+void
+ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_t *stat),
+                void *context)
+{
+    snapshot_t now = {0};
+    ch_wal_stats(engine->wal, &now.wal);
+    take_version(engine, &now);
+    const ch_stat_t stats[] = {
+        {"engine.batches", "batches taken since the start", "", COUNTER(batches)},
+        {"engine.points", "points taken since the start", "points", COUNTER(points)},
+        {"engine.rejects", "identified batches refused since the start", "",
+         COUNTER(rejects)},
+        {"engine.held", "batches dropped while the disk was full", "", COUNTER(held)},
+        {"engine.series", "series known", "series",
+         (double)ch_series_table_count(engine->series)},
+        {"engine.series_refused", "batches refused at limits.series", "",
+         COUNTER(series_refused)},
+        {"engine.series_bytes", "memory of keys", "bytes",
+         (double)ch_series_table_bytes(engine->series)},
+        {"engine.index_bytes", "memory of the label index", "bytes",
+         (double)ch_label_index_bytes(engine->index)},
+        {"engine.disk_full", "1 while writes wait for room on the disk", "", now.held},
+        {"memtable.bytes", "memory of the active memtable", "bytes",
+         (double)now.memtable_bytes},
+        {"memtable.points", "points in the active memtable", "points",
+         (double)now.memtable_points},
+        {"memtable.flushing_points", "points in the memtable being flushed", "points",
+         (double)now.immutable_points},
+        {"flush.count", "flushes since the start", "", COUNTER(flushes)},
+        {"flush.points", "points flushed since the start", "points",
+         COUNTER(points_flushed)},
+        {"flush.bytes", "table bytes written by flushes", "bytes", COUNTER(flush_bytes)},
+        {"flush.us", "time spent in flushes", "us", COUNTER(flush_us)},
+        {"sst.tables", "live tables", "", (double)now.tables},
+        {"sst.bytes", "bytes of live tables", "bytes", (double)now.table_bytes},
+        {"sst.points", "points in live tables, overwritten ones included", "points",
+         (double)now.table_points},
+        {"wal.syncs", "fdatasync calls of the log", "", (double)now.wal.syncs},
+        {"wal.groups", "commit groups written", "", (double)now.wal.groups},
+        {"wal.records", "records written", "", (double)now.wal.records},
+        {"wal.bytes", "bytes written to the log", "bytes", (double)now.wal.bytes_written},
+        {"wal.segments", "log segments held", "", (double)now.wal.segments},
+        {"wal.sync_us", "time spent in fdatasync", "us", (double)now.wal.sync_us_total},
+        {"wal.sync_us_max", "longest fdatasync", "us", (double)now.wal.sync_us_max},
+        {"wal.pending_bytes", "appended and not yet durable", "bytes",
+         (double)ch_wal_pending_bytes(engine->wal)},
+        {"wal.recovered_records", "records replayed by the last start", "",
+         (double)engine->recovered_records},
+        {"wal.recovery_ms", "time of the last start", "ms",
+         (double)engine->recovery_ns / 1e6},
+        {"lsn.appended", "last record taken", "", (double)ch_engine_appended_lsn(engine)},
+        {"lsn.durable", "last record that survives anything", "",
+         (double)ch_engine_durable_lsn(engine)},
+        {"lsn.flushed", "everything up to here is in tables", "",
+         (double)ch_engine_flushed_lsn(engine)},
+        {"manifest.bytes", "size of the manifest", "bytes",
+         (double)ch_manifest_bytes(engine->manifest)},
+    };
+    for (size_t i = 0; i < sizeof stats / sizeof stats[0]; i++)
+        visit(context, &stats[i]);
+}

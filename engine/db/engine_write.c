@@ -1,0 +1,391 @@
+/* engine_write.c - the writer's path: a batch becomes memtable points and a WAL record.
+ *
+ * Order     Session, memtable, then WAL. The record's lsn is known before it is appended (dense, one
+ *           writer), and whatever the syncer makes durable is therefore applied already: a reader
+ *           that cuts at the durable lsn never meets half a batch.
+ */
+#include "db/engine_state.h"
+
+#include "ch/alloc.h"
+#include "ch/assert.h"
+
+#include <stdio.h>
+
+void
+ch_engine_series_born(ch_engine_t *engine, uint32_t series, uint64_t lsn)
+{
+    uint32_t name_id, labels_id;
+    ch_series_table_get(engine->series, series, &name_id, &labels_id);
+    ch_series_states_add(engine->states, series, lsn);
+    ch_label_index_add(engine->index, series, name_id,
+                       ch_series_table_name(engine->series, name_id), labels_id,
+                       ch_series_table_labels(engine->series, labels_id));
+}
+
+static uint32_t
+intern_cell(ch_engine_t *engine, uint32_t name_id, uint32_t labels_id, uint64_t lsn)
+{
+    bool born = false;
+    uint32_t series = ch_series_table_intern(engine->series, name_id, labels_id, &born);
+    if (born)
+        ch_engine_series_born(engine, series, lsn);
+    return series;
+}
+
+static uint32_t *
+table_names(ch_engine_t *engine, const ch_batch_block_t *block)
+{
+    if (engine->name_ids_capacity < block->fields) {
+        engine->name_ids_capacity = block->fields;
+        engine->name_ids =
+            ch_realloc(engine->name_ids, engine->name_ids_capacity * sizeof(uint32_t));
+    }
+    for (uint32_t j = 0; j < block->fields; j++)
+        engine->name_ids[j] =
+            ch_series_table_intern_name(engine->series, block->names[j]);
+    return engine->name_ids;
+}
+
+static bool
+cell_is_empty(const ch_batch_block_t *block, uint32_t row, uint32_t field)
+{
+    const ch_values_t *values = &block->values[field];
+    return values->form == CH_VALUES_LIST && values->list[row].type == CH_VALUE_NONE;
+}
+
+static void
+intern_table(ch_engine_t *engine, const ch_batch_block_t *block, uint64_t lsn,
+             uint32_t *ids)
+{
+    const uint32_t *names = table_names(engine, block);
+    for (uint32_t i = 0; i < block->rows; i++) {
+        uint32_t labels_id =
+            ch_series_table_intern_labels(engine->series, block->labels[i]);
+        for (uint32_t j = 0; j < block->fields; j++)
+            *ids++ = cell_is_empty(block, i, j)
+                         ? CH_SERIES_NONE
+                         : intern_cell(engine, names[j], labels_id, lsn);
+    }
+}
+
+static void
+intern_block(ch_engine_t *engine, const ch_batch_block_t *block, uint64_t lsn,
+             uint32_t *ids)
+{
+    if (block->kind == CH_BLOCK_TABLE) {
+        intern_table(engine, block, lsn, ids);
+        return;
+    }
+    size_t cells = ch_batch_block_cells(block);
+    for (size_t i = 0; i < cells; i++) {
+        uint32_t name_id = ch_series_table_intern_name(engine->series, block->names[i]);
+        uint32_t labels_id =
+            ch_series_table_intern_labels(engine->series, block->labels[i]);
+        ids[i] = intern_cell(engine, name_id, labels_id, lsn);
+    }
+}
+
+static size_t
+batch_cells(const ch_batch_t *batch)
+{
+    size_t cells = 0;
+    for (uint32_t b = 0; b < batch->block_count; b++)
+        cells += ch_batch_block_cells(&batch->blocks[b]);
+    return cells;
+}
+
+static void
+reserve_ids(ch_engine_t *engine, size_t cells)
+{
+    if (cells <= engine->ids_capacity)
+        return;
+    engine->ids_capacity = cells + cells / 2;
+    ch_free(engine->ids);
+    engine->ids = ch_alloc(engine->ids_capacity * sizeof(uint32_t));
+}
+
+size_t
+ch_engine_intern(ch_engine_t *engine, const ch_batch_t *batch, uint64_t lsn)
+{
+    size_t cells = batch_cells(batch), at = 0;
+    reserve_ids(engine, cells + 1);
+    for (uint32_t b = 0; b < batch->block_count; b++) {
+        intern_block(engine, &batch->blocks[b], lsn, engine->ids + at);
+        at += ch_batch_block_cells(&batch->blocks[b]);
+    }
+    return cells;
+}
+
+void
+ch_engine_apply(ch_engine_t *engine, const ch_batch_t *batch, uint64_t lsn)
+{
+    size_t at = 0;
+    for (uint32_t b = 0; b < batch->block_count; b++) {
+        ch_memtable_apply(engine->active, &batch->blocks[b], engine->ids + at, lsn);
+        at += ch_batch_block_cells(&batch->blocks[b]);
+    }
+}
+
+/* ---- the series limit ---- */
+
+static bool
+series_exists(ch_engine_t *engine, ch_bytes_t name, ch_bytes_t labels)
+{
+    uint32_t name_id = ch_series_table_peek_name(engine->series, name);
+    uint32_t labels_id = ch_series_table_peek_labels(engine->series, labels);
+    return name_id != CH_SERIES_NONE && labels_id != CH_SERIES_NONE &&
+           ch_series_table_peek(engine->series, name_id, labels_id) != CH_SERIES_NONE;
+}
+
+typedef struct new_series {
+    uint64_t cells; /* that name a series which is not there */
+    int64_t first;  /* point index of the first of them */
+    int64_t points; /* seen so far */
+} new_series_t;
+
+static void
+count_cell(ch_engine_t *engine, ch_bytes_t name, ch_bytes_t labels, int64_t points,
+           new_series_t *count)
+{
+    if (!series_exists(engine, name, labels) && count->cells++ == 0)
+        count->first = count->points;
+    count->points += points;
+}
+
+static void
+count_block(ch_engine_t *engine, const ch_batch_block_t *block, new_series_t *count)
+{
+    if (block->kind == CH_BLOCK_SERIES) {
+        count_cell(engine, block->names[0], block->labels[0], block->rows, count);
+        return;
+    }
+    for (uint32_t i = 0; i < block->rows; i++)
+        for (uint32_t j = 0; j < block->fields; j++)
+            if (!cell_is_empty(block, i, j))
+                count_cell(engine, block->names[block->kind == CH_BLOCK_TABLE ? j : i],
+                           block->labels[i], 1, count);
+}
+
+/* Far from the limit nothing is looked at twice; near it every key is, before any is made. A new
+ * series named twice in the batch counts twice: the refusal may come that much early. */
+static bool
+over_series_limit(ch_engine_t *engine, const ch_batch_t *batch, ch_reject_t *reject)
+{
+    uint64_t count = ch_series_table_count(engine->series);
+    uint64_t limit = engine->options.limits.series;
+    if (count + batch_cells(batch) <= limit)
+        return false;
+    new_series_t fresh = {0};
+    for (uint32_t b = 0; b < batch->block_count; b++)
+        count_block(engine, &batch->blocks[b], &fresh);
+    if (fresh.cells == 0 || count + fresh.cells <= limit)
+        return false;
+    *reject = (ch_reject_t){
+        .seq = batch->identity.seq, .index = fresh.first, .code = CH_ERR_LIMIT};
+    (void)snprintf(reject->message, sizeof reject->message,
+                   "a new series, and the node holds its limit of %llu (limits.series)",
+                   (unsigned long long)limit);
+    return true;
+}
+
+/* ---- append ---- */
+
+static ch_append_state_t
+check_session(ch_engine_t *engine, const ch_identity_t *identity)
+{
+    if (!identity->present)
+        return CH_APPEND_TAKEN;
+    (void)pthread_mutex_lock(&engine->sessions_mutex);
+    ch_append_state_t state =
+        ch_session_check(engine->sessions, identity, engine->options.limits.producers);
+    (void)pthread_mutex_unlock(&engine->sessions_mutex);
+    return state;
+}
+
+static void
+consume(ch_engine_t *engine, const ch_identity_t *identity, uint64_t lsn, int64_t time,
+        const ch_reject_t *reject)
+{
+    if (!identity->present)
+        return;
+    (void)pthread_mutex_lock(&engine->sessions_mutex);
+    ch_session_consume(engine->sessions, identity, lsn, time, reject);
+    (void)pthread_mutex_unlock(&engine->sessions_mutex);
+}
+
+static void
+wake_syncer(ch_engine_t *engine)
+{
+    if (!engine->threads_running)
+        return;
+    (void)pthread_mutex_lock(&engine->mutex);
+    if (engine->syncer_idle) {
+        engine->syncer_idle = false;
+        (void)pthread_cond_signal(&engine->sync_wanted);
+    }
+    (void)pthread_mutex_unlock(&engine->mutex);
+}
+
+static bool
+is_held(ch_engine_t *engine)
+{
+    (void)pthread_mutex_lock(&engine->mutex);
+    bool held = engine->held;
+    (void)pthread_mutex_unlock(&engine->mutex);
+    return held || ch_engine_failed(engine);
+}
+
+static ch_status_t
+log_refusal(ch_engine_t *engine, const ch_identity_t *identity, const ch_reject_t *reject,
+            ch_append_result_t *result)
+{
+    int64_t time = ch_clock_wall_ns(engine->options.clock);
+    uint64_t lsn = ch_wal_appended_lsn(engine->wal) + 1;
+    ch_engine_count(&engine->counters.rejects, 1);
+    consume(engine, identity, lsn, time, reject);
+    result->lsn = lsn;
+    ch_status_t status = ch_wal_append_refusal(engine->wal, identity, reject, time, &lsn);
+    if (status < 0) {
+        ch_engine_fail(engine, ch_fail_text());
+        result->state = CH_APPEND_HELD;
+        return CH_OK;
+    }
+    CH_ASSERT(lsn == result->lsn);
+    wake_syncer(engine);
+    return CH_OK;
+}
+
+/* At a trickle the memtable never fills, but a segment is sealed every second: a start would have
+ * to read them all. */
+static bool
+too_many_segments(ch_engine_t *engine, uint64_t lsn)
+{
+    if (lsn % 256 != 0)
+        return false;
+    ch_wal_stats_t stats;
+    ch_wal_stats(engine->wal, &stats);
+    return stats.segments > CH_ENGINE_SEGMENTS_MAX;
+}
+
+static ch_status_t
+append_points(ch_engine_t *engine, const ch_batch_t *batch, ch_append_result_t *result)
+{
+    int64_t time = ch_clock_wall_ns(engine->options.clock);
+    uint64_t lsn = ch_wal_appended_lsn(engine->wal) + 1;
+    (void)ch_engine_switch(engine, too_many_segments(engine, lsn));
+    (void)ch_engine_intern(engine, batch, lsn);
+    ch_engine_apply(engine, batch, lsn);
+    consume(engine, &batch->identity, lsn, time, NULL);
+    result->lsn = lsn;
+    ch_status_t status = ch_wal_append_batch(engine->wal, batch, engine->ids, time, &lsn);
+    if (status < 0) { /* applied, but never visible: the durable lsn cannot reach it */
+        ch_engine_fail(engine, ch_fail_text());
+        result->state = CH_APPEND_HELD;
+        return CH_OK;
+    }
+    CH_ASSERT(lsn == result->lsn);
+    ch_engine_count(&engine->counters.batches, 1);
+    ch_engine_count(&engine->counters.points, batch->points);
+    wake_syncer(engine);
+    return CH_OK;
+}
+
+ch_status_t
+ch_engine_append(ch_engine_t *engine, const ch_batch_t *batch,
+                 ch_append_result_t *result_out)
+{
+    *result_out = (ch_append_result_t){0};
+    if (engine->closed)
+        return ch_fail(CH_ERR_CLOSED, "engine: closed");
+    if (is_held(engine)) {
+        ch_engine_count(&engine->counters.held, 1);
+        result_out->state = CH_APPEND_HELD;
+        return CH_OK;
+    }
+    result_out->state = check_session(engine, &batch->identity);
+    if (result_out->state != CH_APPEND_TAKEN)
+        return CH_OK;
+    if (over_series_limit(engine, batch, &result_out->reject)) {
+        ch_engine_count(&engine->counters.series_refused, 1);
+        result_out->state = CH_APPEND_REJECTED;
+        if (!batch->identity.present)
+            return CH_OK;
+        return log_refusal(engine, &batch->identity, &result_out->reject, result_out);
+    }
+    return append_points(engine, batch, result_out);
+}
+
+ch_status_t
+ch_engine_refuse(ch_engine_t *engine, const ch_identity_t *identity,
+                 const ch_reject_t *reject, ch_append_result_t *result_out)
+{
+    *result_out = (ch_append_result_t){0};
+    if (engine->closed)
+        return ch_fail(CH_ERR_CLOSED, "engine: closed");
+    CH_ASSERT(identity->present);
+    if (is_held(engine)) {
+        result_out->state = CH_APPEND_HELD;
+        return CH_OK;
+    }
+    result_out->state = check_session(engine, identity);
+    if (result_out->state != CH_APPEND_TAKEN)
+        return CH_OK;
+    result_out->state = CH_APPEND_REJECTED;
+    result_out->reject = *reject;
+    return log_refusal(engine, identity, reject, result_out);
+}
+
+/* ---- room ---- */
+
+static bool
+memtable_full(ch_engine_t *engine)
+{
+    return ch_memtable_bytes(engine->active) >= engine->options.memtable_bytes;
+}
+
+bool
+ch_engine_ready(ch_engine_t *engine)
+{
+    if (engine->closed)
+        return false;
+    if (ch_wal_pending_bytes(engine->wal) >= engine->options.wal_window_bytes &&
+        !is_held(engine))
+        return false; /* when held, batches are read and dropped, so that acks can say why */
+    if (!memtable_full(engine))
+        return true;
+    (void)pthread_mutex_lock(&engine->mutex);
+    bool flushing = engine->version->immutable != NULL;
+    bool held = engine->held;
+    (void)pthread_mutex_unlock(&engine->mutex);
+    return !flushing || held || ch_engine_failed(engine);
+}
+
+bool
+ch_engine_switch(ch_engine_t *engine, bool force)
+{
+    if (ch_memtable_points(engine->active) == 0 || (!force && !memtable_full(engine)))
+        return false;
+    uint64_t last = ch_wal_appended_lsn(engine->wal);
+    ch_version_t *old = NULL;
+    (void)pthread_mutex_lock(&engine->mutex);
+    if (!engine->version->immutable) {
+        old = engine->version;
+        engine->active = ch_memtable_new(engine->arenas, last + 1);
+        ch_shared_memtable_t *fresh = ch_shared_memtable_new(engine->active);
+        engine->version =
+            ch_version_new(old->tables, old->table_count, old->active, fresh);
+        ch_shared_memtable_release(&fresh);
+        engine->immutable_lsn = last;
+        ch_text_reset(&engine->immutable_sessions);
+        (void)pthread_mutex_lock(&engine->sessions_mutex);
+        ch_session_map_capture(engine->sessions, false, &engine->immutable_sessions);
+        (void)pthread_mutex_unlock(&engine->sessions_mutex);
+        (void)pthread_cond_signal(&engine->flush_wanted);
+    }
+    (void)pthread_mutex_unlock(&engine->mutex);
+    if (!old)
+        return false;
+    ch_version_release(&old);
+    ch_engine_count(&engine->counters.memtable_switches, 1);
+    return true;
+}

@@ -1,0 +1,276 @@
+/* flush.c - an immutable memtable becomes a table, in one manifest edit.
+ *
+ * Order     wait until the WAL is durable past the memtable's last lsn; write the table (synced and
+ *           renamed by its writer); one manifest edit {table, flushed lsn, sessions as of the
+ *           switch}; install the version; retire the WAL up to the switch.
+ * Crash     before the edit the table is a stray that the next start removes; after it the WAL
+ *           records at or below the flushed lsn are never replayed.
+ */
+#include "db/engine_state.h"
+
+#include "ch/alloc.h"
+
+#include <stdlib.h>
+
+/* Sort only the ids that came since the last flush, then merge: series outlive many flushes. */
+
+static int
+by_key(const void *a, const void *b, void *context)
+{
+    ch_series_table_t *table = context;
+    uint32_t name_a, labels_a, name_b, labels_b;
+    ch_series_table_get(table, *(const uint32_t *)a, &name_a, &labels_a);
+    ch_series_table_get(table, *(const uint32_t *)b, &name_b, &labels_b);
+    return ch_series_key_compare(
+        ch_series_table_name(table, name_a), ch_series_table_labels(table, labels_a),
+        ch_series_table_name(table, name_b), ch_series_table_labels(table, labels_b));
+}
+
+static void
+extend_order(ch_engine_t *engine)
+{
+    size_t count = ch_series_table_count(engine->series), old = engine->order_count;
+    if (count == old)
+        return;
+    uint32_t *fresh = ch_alloc((count - old) * sizeof *fresh);
+    for (size_t i = old; i < count; i++)
+        fresh[i - old] = (uint32_t)i;
+    qsort_r(fresh, count - old, sizeof *fresh, by_key, engine->series);
+    uint32_t *merged = ch_alloc(count * sizeof *merged);
+    size_t i = 0, j = 0, at = 0;
+    while (i < old && j < count - old)
+        merged[at++] = by_key(&engine->order[i], &fresh[j], engine->series) < 0
+                           ? engine->order[i++]
+                           : fresh[j++];
+    while (i < old)
+        merged[at++] = engine->order[i++];
+    while (j < count - old)
+        merged[at++] = fresh[j++];
+    ch_free(fresh);
+    ch_free(engine->order);
+    engine->order = merged;
+    engine->order_count = count;
+}
+
+/* The newest points of a flush, noted while the table is written, published when it is installed. */
+typedef struct last_point {
+    uint32_t series;
+    int64_t time;
+    ch_value_t value; /* a string's bytes are not kept */
+} last_point_t;
+
+typedef struct flush {
+    ch_engine_t *engine;
+    ch_memtable_t *memtable;
+    uint64_t lsn;     /* last of the memtable */
+    uint8_t *present; /* by series id */
+    last_point_t *last;
+    size_t last_count;
+    ch_points_t points;
+    uint64_t file_number;
+    char *path;
+    ch_sstable_info_t info;
+} flush_t;
+
+static ch_status_t
+write_series(flush_t *flush, ch_sstable_writer_t *writer, uint32_t series)
+{
+    ch_series_table_t *table = flush->engine->series;
+    ch_points_clear(&flush->points);
+    ch_memtable_read(flush->memtable, series, flush->lsn, CH_TIME_MIN, CH_TIME_MAX,
+                     &flush->points);
+    if (flush->points.count == 0)
+        return CH_OK;
+    uint32_t name_id, labels_id;
+    ch_series_table_get(table, series, &name_id, &labels_id);
+    size_t last = flush->points.count - 1;
+    flush->last[flush->last_count++] = (last_point_t){
+        series, flush->points.times[last], ch_points_value(&flush->points, last)};
+    return ch_sstable_writer_add(writer, ch_series_table_name(table, name_id),
+                                 ch_series_table_labels(table, labels_id),
+                                 &flush->points);
+}
+
+static ch_status_t
+write_table(flush_t *flush)
+{
+    ch_engine_t *engine = flush->engine;
+    ch_sstable_writer_t *writer = NULL;
+    ch_status_t status =
+        ch_sstable_writer_open(engine->options.fs, flush->path, flush->file_number,
+                               ch_memtable_series_count(flush->memtable), &writer);
+    for (size_t i = 0; status >= 0 && i < engine->order_count; i++)
+        if (flush->present[engine->order[i]])
+            status = write_series(flush, writer, engine->order[i]);
+    if (status >= 0)
+        status = ch_sstable_writer_finish(writer, ch_memtable_lsn_first(flush->memtable),
+                                          flush->lsn, &flush->info);
+    ch_sstable_writer_destroy(&writer);
+    return status;
+}
+
+static void
+mark_present(flush_t *flush)
+{
+    uint32_t count = ch_memtable_series_count(flush->memtable);
+    uint32_t *series = ch_alloc((count + 1) * sizeof *series);
+    ch_memtable_series(flush->memtable, series);
+    flush->present = ch_calloc(flush->engine->order_count + 1, 1);
+    flush->last = ch_calloc(count + 1, sizeof *flush->last);
+    for (uint32_t i = 0; i < count; i++)
+        flush->present[series[i]] = 1;
+    ch_free(series);
+}
+
+/* The table joins the version, the memtable leaves it, newest points are known. */
+static void
+install(flush_t *flush, ch_table_t *table)
+{
+    ch_engine_t *engine = flush->engine;
+    ch_series_states_next_generation(engine->states);
+    (void)pthread_mutex_lock(&engine->mutex);
+    ch_version_t *old = engine->version;
+    ch_table_t **tables = ch_alloc((old->table_count + 1) * sizeof *tables);
+    memcpy(tables, old->tables, old->table_count * sizeof *tables);
+    tables[old->table_count] = table;
+    engine->version = ch_version_new(tables, old->table_count + 1, NULL, old->active);
+    engine->flushed_lsn = flush->lsn;
+    (void)pthread_cond_broadcast(&engine->moved);
+    (void)pthread_mutex_unlock(&engine->mutex);
+    for (size_t i = 0; i < flush->last_count; i++)
+        ch_series_states_flushed(engine->states, flush->last[i].series,
+                                 flush->last[i].time, flush->last[i].value);
+    ch_free(tables);
+    ch_version_release(&old);
+}
+
+static ch_status_t
+commit_edit(flush_t *flush)
+{
+    ch_engine_t *engine = flush->engine;
+    ch_manifest_table_t added = {.info = flush->info, .level = 0};
+    ch_manifest_edit_t edit = {
+        .add = &added,
+        .add_count = 1,
+        .flushed_lsn = flush->lsn,
+        .next_file = flush->file_number + 1,
+        .sessions = ch_text_bytes(&engine->immutable_sessions),
+    };
+    return ch_manifest_apply(engine->manifest, &edit);
+}
+
+static ch_status_t
+write_and_install(flush_t *flush)
+{
+    ch_engine_t *engine = flush->engine;
+    ch_sstable_t *sstable = NULL;
+    extend_order(engine);
+    mark_present(flush);
+    ch_status_t status = write_table(flush);
+    if (status >= 0)
+        status = ch_sstable_open(engine->options.fs, flush->path, flush->file_number,
+                                 &sstable);
+    if (status >= 0)
+        status = commit_edit(flush);
+    if (status < 0) {
+        ch_sstable_destroy(&sstable);
+        return status;
+    }
+    engine->next_file = flush->file_number + 1;
+    ch_table_t *table = ch_table_new(engine->options.fs, flush->path, 0, sstable);
+    install(flush, table);
+    ch_table_release(&table);
+    return CH_OK;
+}
+
+/* A table must never hold what a power loss can still take from the WAL. */
+static ch_status_t
+wait_durable(ch_engine_t *engine, uint64_t lsn)
+{
+    while (ch_wal_durable_lsn(engine->wal) < lsn) {
+        if (ch_engine_failed(engine))
+            return ch_fail(CH_ERR_CLOSED, "flush: the log failed");
+        if (!engine->threads_running) {
+            ch_status_t status = ch_engine_commit(engine);
+            if (status < 0)
+                return status;
+            continue;
+        }
+        (void)pthread_mutex_lock(&engine->mutex);
+        bool stopping = engine->stopping;
+        if (!stopping && ch_wal_durable_lsn(engine->wal) < lsn &&
+            !ch_engine_failed(engine))
+            (void)pthread_cond_wait(&engine->moved, &engine->mutex);
+        (void)pthread_mutex_unlock(&engine->mutex);
+        if (stopping)
+            return ch_fail(CH_ERR_CLOSED, "flush: stopping");
+    }
+    return CH_OK;
+}
+
+static void
+count_flush(flush_t *flush, int64_t started_ns)
+{
+    ch_engine_t *engine = flush->engine;
+    int64_t took_us = (ch_clock_monotonic_ns(engine->options.clock) - started_ns) / 1000;
+    ch_engine_count(&engine->counters.flushes, 1);
+    ch_engine_count(&engine->counters.flush_us, (uint64_t)took_us);
+    ch_engine_count(&engine->counters.flush_bytes, flush->info.file_bytes);
+    ch_engine_count(&engine->counters.points_flushed, flush->info.points);
+    ch_log(engine->options.log, CH_LOG_INFO, "engine", "flush",
+           "file=%llu series=%llu points=%llu bytes=%llu lsn=%llu took_ms=%lld",
+           (unsigned long long)flush->file_number, (unsigned long long)flush->info.series,
+           (unsigned long long)flush->info.points,
+           (unsigned long long)flush->info.file_bytes, (unsigned long long)flush->lsn,
+           (long long)(took_us / 1000));
+}
+
+static void
+flush_release(flush_t *flush)
+{
+    ch_points_release(&flush->points);
+    ch_free(flush->present);
+    ch_free(flush->last);
+    ch_free(flush->path);
+}
+
+/* What a failed flush means: a full disk is asked again later, anything else stops writes. */
+static ch_status_t
+flush_failed(ch_engine_t *engine, ch_status_t status)
+{
+    if (status == CH_ERR_NOSPACE) {
+        ch_engine_reserve_spend(engine);
+    } else if (status != CH_ERR_CLOSED) {
+        ch_engine_fail(engine, ch_fail_text());
+    }
+    return status;
+}
+
+ch_status_t
+ch_engine_flush_immutable(ch_engine_t *engine)
+{
+    (void)pthread_mutex_lock(&engine->mutex);
+    ch_version_t *version = engine->version;
+    bool due = version->immutable != NULL;
+    flush_t flush = {.engine = engine, .lsn = engine->immutable_lsn};
+    if (due)
+        flush.memtable = version->immutable->memtable; /* only a flush takes it away */
+    (void)pthread_mutex_unlock(&engine->mutex);
+    if (!due)
+        return CH_NOT_FOUND;
+    int64_t started = ch_clock_monotonic_ns(engine->options.clock);
+    flush.file_number = engine->next_file;
+    flush.path = ch_engine_table_path(engine, flush.file_number);
+    ch_status_t status = wait_durable(engine, flush.lsn);
+    if (status >= 0)
+        status = write_and_install(&flush);
+    if (status >= 0) {
+        count_flush(&flush, started);
+        (void)pthread_mutex_lock(&engine->wal_commit_mutex);
+        status = ch_wal_retire(engine->wal, flush.lsn);
+        (void)pthread_mutex_unlock(&engine->wal_commit_mutex);
+        ch_engine_progress(engine);
+    }
+    flush_release(&flush);
+    return status < 0 ? flush_failed(engine, status) : CH_OK;
+}

@@ -1,0 +1,512 @@
+/* manifest.c - which tables are live, and up to which lsn.
+ *
+ * Problem     A flush adds a file and retires WAL segments; a crash must show all of it or none.
+ * Idea        A log of edits, each checksummed and synced; an edit happened iff it reads back whole.
+ * Invariant   Every file that a synced edit names is complete, synced, and its name is too.
+ * Crash       A torn last edit never happened: its files are strays, reported and removed at start.
+ * Damage      An edit is followed by an empty one once it is durable. A bad edit with a whole one
+ *             behind it is therefore damage and stops the start; cutting it off would lose a flush
+ *             whose WAL is gone.
+ */
+#include "db/manifest.h"
+
+#include "ch/alloc.h"
+#include "ch/checksum.h"
+#include "ch/coding.h"
+
+#include <stdlib.h>
+
+enum {
+    FILE_HEADER_BYTES = 32,
+    EDIT_HEADER_BYTES = 16,
+    FORMAT_VERSION = 1,
+    EDIT_BYTES_MAX = 256 << 20, /* a million sessions fit; a flipped length does not */
+    REWRITE_BYTES = 4 << 20,
+    TABLES_MAX = 1 << 20,
+};
+
+enum {
+    TAG_ADD = 1,
+    TAG_REMOVE = 2,
+    TAG_FLUSHED = 3,
+    TAG_NEXT_FILE = 4,
+    TAG_TERM = 5,
+    TAG_SESSIONS = 6
+};
+
+struct ch_manifest {
+    ch_fs_t *fs;
+    char *dir;
+    ch_file_t *file;
+    uint64_t offset;     /* where the next edit goes */
+    uint64_t base_bytes; /* size after the last rewrite */
+    ch_manifest_state_t state;
+    ch_session_map_t *sessions; /* as of the flushed position; owned */
+    bool failed;
+};
+
+const ch_manifest_state_t *
+ch_manifest_state(const ch_manifest_t *manifest)
+{
+    return &manifest->state;
+}
+
+uint64_t
+ch_manifest_bytes(const ch_manifest_t *manifest)
+{
+    return manifest->offset;
+}
+
+void
+ch_manifest_destroy(ch_manifest_t **manifest)
+{
+    if (!*manifest)
+        return;
+    ch_fs_close(&(*manifest)->file);
+    ch_session_map_destroy(&(*manifest)->sessions);
+    ch_free((*manifest)->state.tables);
+    ch_free((*manifest)->dir);
+    ch_free(ch_take(manifest));
+}
+
+static char *
+path_in(const char *dir, const char *name)
+{
+    size_t size = strlen(dir) + strlen(name) + 2;
+    char *path = ch_alloc(size);
+    memcpy(path, dir, strlen(dir));
+    path[strlen(dir)] = '/';
+    memcpy(path + strlen(dir) + 1, name, strlen(name) + 1);
+    return path;
+}
+
+/* ---- the state that edits add up to ---- */
+
+static int
+by_lsn(const void *a, const void *b)
+{
+    const ch_manifest_table_t *x = a, *y = b;
+    return (x->info.lsn_max > y->info.lsn_max) - (x->info.lsn_max < y->info.lsn_max);
+}
+
+static void
+add_table(ch_manifest_state_t *state, const ch_manifest_table_t *table)
+{
+    state->tables =
+        ch_realloc(state->tables, (state->table_count + 1) * sizeof *state->tables);
+    state->tables[state->table_count++] = *table;
+    qsort(state->tables, state->table_count, sizeof *state->tables, by_lsn);
+}
+
+static bool
+remove_table(ch_manifest_state_t *state, uint64_t file_number)
+{
+    for (size_t i = 0; i < state->table_count; i++) {
+        if (state->tables[i].info.file_number != file_number)
+            continue;
+        memmove(&state->tables[i], &state->tables[i + 1],
+                (state->table_count - i - 1) * sizeof *state->tables);
+        state->table_count--;
+        return true;
+    }
+    return false;
+}
+
+/* ---- edits to bytes and back ---- */
+
+static void
+put_byte(ch_text_t *out, uint8_t byte)
+{
+    ch_text_append(out, &byte, 1);
+}
+
+static void
+put(ch_text_t *out, uint64_t value)
+{
+    uint8_t bytes[CH_VARINT_BYTES_MAX];
+    ch_text_append(out, bytes, (size_t)(ch_varint_put(bytes, value) - bytes));
+}
+
+static void
+put_table(ch_text_t *out, const ch_manifest_table_t *table)
+{
+    const ch_sstable_info_t *info = &table->info;
+    put_byte(out, TAG_ADD);
+    put(out, info->file_number);
+    put(out, table->level);
+    put(out, info->file_bytes);
+    put(out, info->lsn_min);
+    put(out, info->lsn_max);
+    put(out, ch_zigzag(info->time_min));
+    put(out, ch_zigzag(info->time_max));
+    put(out, info->series);
+    put(out, info->points);
+}
+
+static void
+put_tagged(ch_text_t *out, uint8_t tag, uint64_t value)
+{
+    put_byte(out, tag);
+    put(out, value);
+}
+
+static void
+encode_edit(const ch_manifest_edit_t *edit, ch_text_t *out)
+{
+    for (size_t i = 0; i < edit->add_count; i++)
+        put_table(out, &edit->add[i]);
+    for (size_t i = 0; i < edit->remove_count; i++)
+        put_tagged(out, TAG_REMOVE, edit->remove[i]);
+    if (edit->flushed_lsn)
+        put_tagged(out, TAG_FLUSHED, edit->flushed_lsn);
+    if (edit->next_file)
+        put_tagged(out, TAG_NEXT_FILE, edit->next_file);
+    if (edit->term)
+        put_tagged(out, TAG_TERM, edit->term);
+    if (edit->sessions.size) {
+        put_byte(out, TAG_SESSIONS);
+        ch_text_append(out, edit->sessions.data, edit->sessions.size);
+    }
+}
+
+static const uint8_t *
+get_table(const uint8_t *at, const uint8_t *end, ch_manifest_table_t *table)
+{
+    uint64_t fields[9];
+    for (int i = 0; i < 9; i++) {
+        at = ch_varint_get(at, end, &fields[i]);
+        if (!at)
+            return NULL;
+    }
+    *table = (ch_manifest_table_t){
+        .info = {.file_number = fields[0],
+                 .file_bytes = fields[2],
+                 .lsn_min = fields[3],
+                 .lsn_max = fields[4],
+                 .time_min = ch_unzigzag(fields[5]),
+                 .time_max = ch_unzigzag(fields[6]),
+                 .series = fields[7],
+                 .points = fields[8]},
+        .level = (uint32_t)fields[1],
+    };
+    return at;
+}
+
+/* One field; NULL when it does not decode or makes no sense. */
+static const uint8_t *
+apply_field(ch_manifest_t *manifest, const uint8_t *at, const uint8_t *end)
+{
+    ch_manifest_state_t *state = &manifest->state;
+    uint8_t tag = *at++;
+    uint64_t value = 0;
+    if (tag == TAG_ADD) {
+        ch_manifest_table_t table;
+        at = get_table(at, end, &table);
+        if (at && state->table_count < TABLES_MAX)
+            add_table(state, &table);
+        return at;
+    }
+    if (tag == TAG_SESSIONS)
+        return ch_session_map_restore(manifest->sessions, &at, end) < 0 ? NULL : at;
+    at = ch_varint_get(at, end, &value);
+    if (!at)
+        return NULL;
+    switch (tag) {
+    case TAG_REMOVE:
+        return remove_table(state, value) ? at : NULL;
+    case TAG_FLUSHED:
+        state->flushed_lsn = value;
+        return at;
+    case TAG_NEXT_FILE:
+        state->next_file = value;
+        return at;
+    case TAG_TERM:
+        state->term = value;
+        return at;
+    default:
+        return NULL;
+    }
+}
+
+static ch_status_t
+apply_body(ch_manifest_t *manifest, ch_bytes_t body, uint64_t offset)
+{
+    const uint8_t *at = body.data, *end = body.data + body.size;
+    while (at < end) {
+        at = apply_field(manifest, at, end);
+        if (!at)
+            return ch_fail(
+                CH_ERR_VERSION,
+                "%s/manifest: the edit at byte %llu has a field this version does not "
+                "know; was the directory written by a newer version?",
+                manifest->dir, (unsigned long long)offset);
+    }
+    return CH_OK;
+}
+
+/* ---- reading ---- */
+
+static uint64_t
+edit_seed(uint64_t cluster, uint64_t offset, uint64_t length)
+{
+    return ch_seed(cluster, offset, length, 0);
+}
+
+/* Is there a whole edit at `offset`? */
+static bool
+edit_at(ch_bytes_t file, uint64_t cluster, size_t offset, ch_bytes_t *body_out)
+{
+    if (file.size - offset < EDIT_HEADER_BYTES ||
+        memcmp(file.data + offset, "CHME", 4) != 0)
+        return false;
+    uint32_t length = ch_load_u32(file.data + offset + 4);
+    if (length > EDIT_BYTES_MAX || length > file.size - offset - EDIT_HEADER_BYTES)
+        return false;
+    const uint8_t *body = file.data + offset + EDIT_HEADER_BYTES;
+    if (ch_hash64(body, length, edit_seed(cluster, offset, length)) !=
+        ch_load_u64(file.data + offset + 8))
+        return false;
+    *body_out = ch_bytes(body, length);
+    return true;
+}
+
+static bool
+edit_after(ch_bytes_t file, uint64_t cluster, size_t offset, size_t *found_out)
+{
+    ch_bytes_t body;
+    for (size_t at = offset + 1; at + EDIT_HEADER_BYTES <= file.size; at++)
+        if (file.data[at] == 'C' && edit_at(file, cluster, at, &body)) {
+            *found_out = at;
+            return true;
+        }
+    return false;
+}
+
+static ch_status_t
+read_edits(ch_manifest_t *manifest, ch_bytes_t file)
+{
+    size_t offset = FILE_HEADER_BYTES, next = 0;
+    ch_bytes_t body;
+    while (offset < file.size && edit_at(file, manifest->state.cluster, offset, &body)) {
+        ch_status_t status = apply_body(manifest, body, offset);
+        if (status < 0)
+            return status;
+        offset += EDIT_HEADER_BYTES + body.size;
+    }
+    if (offset < file.size && edit_after(file, manifest->state.cluster, offset, &next))
+        return ch_fail(
+            CH_ERR_CORRUPT,
+            "%s/manifest: bytes %zu to %zu are damaged (a whole edit follows); restore "
+            "the file from a copy",
+            manifest->dir, offset, next);
+    return CH_OK;
+}
+
+static ch_status_t
+read_header(ch_manifest_t *manifest, ch_bytes_t file)
+{
+    if (file.size < FILE_HEADER_BYTES || memcmp(file.data, "CHMF", 4) != 0 ||
+        ch_hash64(file.data, 24, 0) != ch_load_u64(file.data + 24))
+        return ch_fail(CH_ERR_CORRUPT,
+                       "%s/manifest: bytes 0 to 32, the header, are damaged",
+                       manifest->dir);
+    uint32_t version = ch_load_u32(file.data + 4);
+    if (version != FORMAT_VERSION)
+        return ch_fail(CH_ERR_VERSION,
+                       "%s/manifest has format version %u; this program knows %d",
+                       manifest->dir, version, FORMAT_VERSION);
+    manifest->state.cluster = ch_load_u64(file.data + 8);
+    return CH_OK;
+}
+
+static ch_status_t
+read_file(ch_manifest_t *manifest, const char *path)
+{
+    ch_file_t *file = NULL;
+    uint8_t *bytes = NULL;
+    uint64_t size = 0;
+    ch_status_t status = ch_fs_open(manifest->fs, path, CH_FS_READ, &file);
+    if (status != CH_OK)
+        goto done;
+    status = ch_fs_size(file, &size);
+    if (status < 0)
+        goto done;
+    bytes = size < (1ull << 32) ? ch_try_alloc(size + 1) : NULL;
+    if (!bytes) {
+        status = ch_fail(CH_ERR_LIMIT, "%s: %llu bytes do not fit in memory", path,
+                         (unsigned long long)size);
+        goto done;
+    }
+    status = ch_fs_read_exact(file, 0, bytes, size);
+    if (status >= 0)
+        status = read_header(manifest, ch_bytes(bytes, size));
+    if (status >= 0)
+        status = read_edits(manifest, ch_bytes(bytes, size));
+done:
+    ch_free(bytes);
+    ch_fs_close(&file);
+    return status;
+}
+
+/* ---- writing ---- */
+
+static ch_status_t
+write_edit(ch_manifest_t *manifest, ch_file_t *file, uint64_t offset, ch_bytes_t body)
+{
+    uint8_t *bytes = ch_alloc(EDIT_HEADER_BYTES + body.size);
+    memcpy(bytes, "CHME", 4);
+    ch_store_u32(bytes + 4, (uint32_t)body.size);
+    ch_store_u64(bytes + 8,
+                 ch_hash64(body.data, body.size,
+                           edit_seed(manifest->state.cluster, offset, body.size)));
+    if (body.size)
+        memcpy(bytes + EDIT_HEADER_BYTES, body.data, body.size);
+    ch_status_t status = ch_fs_write(file, offset, bytes, EDIT_HEADER_BYTES + body.size);
+    ch_free(bytes);
+    return status;
+}
+
+static void
+encode_state(ch_manifest_t *manifest, ch_text_t *out)
+{
+    const ch_manifest_state_t *state = &manifest->state;
+    ch_text_t sessions = {0};
+    ch_session_map_capture(manifest->sessions, true, &sessions);
+    ch_manifest_edit_t edit = {
+        .add = state->tables,
+        .add_count = state->table_count,
+        .flushed_lsn = state->flushed_lsn,
+        .next_file = state->next_file,
+        .term = state->term,
+        .sessions = ch_text_bytes(&sessions),
+    };
+    encode_edit(&edit, out);
+    ch_text_release(&sessions);
+}
+
+static ch_status_t
+write_new_file(ch_manifest_t *manifest, ch_file_t *file, ch_bytes_t body)
+{
+    uint8_t header[FILE_HEADER_BYTES] = {0};
+    memcpy(header, "CHMF", 4);
+    ch_store_u32(header + 4, FORMAT_VERSION);
+    ch_store_u64(header + 8, manifest->state.cluster);
+    ch_store_u64(header + 24, ch_hash64(header, 24, 0));
+    ch_status_t status = ch_fs_truncate(file, 0);
+    if (status >= 0)
+        status = ch_fs_write(file, 0, header, sizeof header);
+    if (status >= 0)
+        status = write_edit(manifest, file, FILE_HEADER_BYTES, body);
+    if (status >= 0)
+        status = ch_fs_sync(file);
+    return status;
+}
+
+/* Everything as one edit in a new file, in the old one's place. */
+static ch_status_t
+rewrite(ch_manifest_t *manifest)
+{
+    char *temporary = path_in(manifest->dir, "manifest.tmp");
+    char *path = path_in(manifest->dir, "manifest");
+    ch_text_t body = {0};
+    ch_file_t *file = NULL;
+    encode_state(manifest, &body);
+    uint64_t end = FILE_HEADER_BYTES + EDIT_HEADER_BYTES + body.size;
+    ch_status_t status =
+        ch_fs_open(manifest->fs, temporary, CH_FS_WRITE | CH_FS_CREATE, &file);
+    if (status >= 0)
+        status = write_new_file(manifest, file, ch_text_bytes(&body));
+    if (status >= 0)
+        status = ch_fs_rename(manifest->fs, temporary, path);
+    if (status >= 0)
+        status = ch_fs_sync_dir(manifest->fs, manifest->dir);
+    if (status >= 0)
+        status = write_edit(manifest, file, end, ch_bytes(NULL, 0));
+    if (status >= 0) {
+        ch_fs_close(&manifest->file);
+        manifest->file = ch_take(&file);
+        manifest->offset = manifest->base_bytes = end + EDIT_HEADER_BYTES;
+    }
+    ch_fs_close(&file);
+    ch_text_release(&body);
+    ch_free(temporary);
+    ch_free(path);
+    return status;
+}
+
+/* Sessions of the state go to the engine's own map as well. */
+static ch_status_t
+copy_sessions(ch_manifest_t *manifest, ch_session_map_t *to)
+{
+    ch_text_t text = {0};
+    ch_session_map_capture(manifest->sessions, true, &text);
+    const uint8_t *at = (const uint8_t *)text.data;
+    ch_status_t status = ch_session_map_restore(to, &at, at + text.size);
+    ch_text_release(&text);
+    return status;
+}
+
+ch_status_t
+ch_manifest_open(ch_fs_t *fs, const char *dir, uint64_t cluster,
+                 ch_session_map_t *sessions, ch_manifest_t **manifest_out)
+{
+    ch_manifest_t *manifest = ch_calloc(1, sizeof *manifest);
+    manifest->fs = fs;
+    manifest->dir = ch_strdup(dir);
+    manifest->sessions = ch_session_map_new();
+    char *path = path_in(dir, "manifest");
+    ch_status_t status = read_file(manifest, path);
+    if (status == CH_NOT_FOUND) {
+        manifest->state.cluster = cluster;
+        manifest->state.next_file = 1;
+        manifest->state.term = 1;
+        status = CH_OK;
+    }
+    if (status >= 0)
+        status = rewrite(manifest);
+    if (status >= 0)
+        status = copy_sessions(manifest, sessions);
+    if (status >= 0)
+        *manifest_out = ch_take(&manifest);
+    ch_free(path);
+    ch_manifest_destroy(&manifest);
+    return status;
+}
+
+ch_status_t
+ch_manifest_apply(ch_manifest_t *manifest, const ch_manifest_edit_t *edit)
+{
+    if (manifest->failed)
+        return ch_fail(CH_ERR_CLOSED, "manifest: an earlier write failed");
+    ch_text_t body = {0};
+    encode_edit(edit, &body);
+    uint64_t end = manifest->offset + EDIT_HEADER_BYTES + body.size;
+    ch_status_t status =
+        write_edit(manifest, manifest->file, manifest->offset, ch_text_bytes(&body));
+    /* A half-written edit that found no room is overwritten by the next try at the same offset. */
+    bool again = status == CH_ERR_NOSPACE;
+    if (status >= 0)
+        status = ch_fs_sync(manifest->file);
+    if (status == CH_ERR_NOSPACE &&
+        !again) /* a failed sync is never tried again: pages are lost */
+        status = CH_ERR_IO;
+    if (status < 0 && !again)
+        manifest->failed = true;
+    if (status < 0)
+        goto done;
+    status = apply_body(manifest, ch_text_bytes(&body), manifest->offset);
+    if (status < 0)
+        goto done;
+    manifest->offset = end;
+    if (write_edit(manifest, manifest->file, end, ch_bytes(NULL, 0)) >= 0)
+        manifest->offset = end + EDIT_HEADER_BYTES;
+    if (manifest->offset > manifest->base_bytes + REWRITE_BYTES) {
+        ch_status_t rewritten = rewrite(manifest);
+        /* The edit stands either way; the old file goes on unless the disk is broken. */
+        if (rewritten < 0 && rewritten != CH_ERR_NOSPACE)
+            manifest->failed = true;
+    }
+done:
+    ch_text_release(&body);
+    return status;
+}

@@ -1,0 +1,64 @@
+/// The manifest: which tables are live, up to which lsn they hold everything, and the producers'
+/// sessions at that position (docs/format/manifest.md).
+///
+/// Edit      one checksummed, synced record; it happened if and only if it reads back whole.
+/// Evidence  after the sync an empty edit follows (not synced). So a damaged edit that is followed by
+///           any whole edit was durable once: damage, never cut. Nothing whole after it: torn, it
+///           never happened.
+/// Threads   one at a time.
+#ifndef CH_DB_MANIFEST_H
+#define CH_DB_MANIFEST_H
+
+#include "ch/fs.h"
+#include "db/session.h"
+#include "sst/sstable.h"
+
+typedef struct ch_manifest ch_manifest_t;
+
+typedef struct ch_manifest_table {
+    ch_sstable_info_t info;
+    uint32_t level;
+} ch_manifest_table_t;
+
+/// Everything the edits add up to.
+typedef struct ch_manifest_state {
+    uint64_t cluster;
+    uint64_t term;
+    uint64_t flushed_lsn;
+    uint64_t next_file;
+    ch_manifest_table_t *tables; /* by lsn, oldest first */
+    size_t table_count;
+} ch_manifest_state_t;
+
+typedef struct ch_manifest_edit {
+    const ch_manifest_table_t *add;
+    size_t add_count;
+    const uint64_t *remove; /* file numbers */
+    size_t remove_count;
+    uint64_t flushed_lsn; /* 0: unchanged */
+    uint64_t next_file;   /* 0: unchanged */
+    uint64_t term;        /* 0: unchanged */
+    ch_bytes_t sessions;  /* a ch_session_map_capture; empty: none changed */
+} ch_manifest_edit_t;
+
+/// Read `<dir>/manifest`, or make one with `cluster` when the directory has none (CH_NOT_FOUND is
+/// never returned; a missing manifest beside other files is the caller's to notice first). The
+/// sessions go into `sessions`. What was read is written anew, synced and renamed into place, so
+/// appending starts from a clean end.
+/// Errors: CH_ERR_CORRUPT (text has the byte range; nothing is changed), CH_ERR_VERSION, CH_ERR_IO,
+/// CH_ERR_NOSPACE.
+ch_status_t ch_manifest_open(ch_fs_t *fs, const char *dir, uint64_t cluster,
+                             ch_session_map_t *sessions,
+                             ch_manifest_t **manifest_out) CH_MUST_CHECK;
+void ch_manifest_destroy(ch_manifest_t **manifest);
+
+const ch_manifest_state_t *ch_manifest_state(const ch_manifest_t *manifest);
+
+/// Write and sync one edit, then its evidence. After CH_ERR_IO the manifest refuses edits
+/// (CH_ERR_CLOSED); after CH_ERR_NOSPACE the edit did not happen and may be tried again.
+ch_status_t ch_manifest_apply(ch_manifest_t *manifest,
+                              const ch_manifest_edit_t *edit) CH_MUST_CHECK;
+
+uint64_t ch_manifest_bytes(const ch_manifest_t *manifest);
+
+#endif

@@ -1,0 +1,148 @@
+#include "db/series_state.h"
+
+#include "ch/alloc.h"
+
+#include <pthread.h>
+
+enum { PAGE_SERIES = 1 << 14, PAGES_MAX = 1 << 18 };
+
+typedef struct state {
+    uint64_t born_lsn;
+    int64_t time;
+    uint64_t bits;
+    uint8_t type;
+    uint8_t newest;
+} state_t;
+
+struct ch_series_states {
+    pthread_mutex_t mutex; /* guards everything below */
+    state_t **pages;
+    uint32_t page_count;
+    uint64_t generation;
+};
+
+ch_series_states_t *
+ch_series_states_new(void)
+{
+    ch_series_states_t *states = ch_calloc(1, sizeof *states);
+    (void)pthread_mutex_init(&states->mutex, NULL);
+    states->pages = ch_calloc(PAGES_MAX, sizeof *states->pages);
+    return states;
+}
+
+void
+ch_series_states_destroy(ch_series_states_t **states)
+{
+    if (!*states)
+        return;
+    for (uint32_t i = 0; i < (*states)->page_count; i++)
+        ch_free((*states)->pages[i]);
+    ch_free((*states)->pages);
+    (void)pthread_mutex_destroy(&(*states)->mutex);
+    ch_free(ch_take(states));
+}
+
+static state_t *
+state_of(ch_series_states_t *states, uint32_t series)
+{
+    return &states->pages[series / PAGE_SERIES][series % PAGE_SERIES];
+}
+
+void
+ch_series_states_add(ch_series_states_t *states, uint32_t series, uint64_t born_lsn)
+{
+    (void)pthread_mutex_lock(&states->mutex);
+    while (states->page_count <= series / PAGE_SERIES)
+        states->pages[states->page_count++] = ch_calloc(PAGE_SERIES, sizeof(state_t));
+    *state_of(states, series) = (state_t){
+        .born_lsn = born_lsn, .newest = born_lsn ? CH_NEWEST_NONE : CH_NEWEST_UNKNOWN};
+    (void)pthread_mutex_unlock(&states->mutex);
+}
+
+uint64_t
+ch_series_states_born(ch_series_states_t *states, uint32_t series)
+{
+    (void)pthread_mutex_lock(&states->mutex);
+    uint64_t lsn = state_of(states, series)->born_lsn;
+    (void)pthread_mutex_unlock(&states->mutex);
+    return lsn;
+}
+
+static void
+keep(state_t *state, int64_t time, ch_value_t value)
+{
+    if (value.type == CH_VALUE_STRING) {
+        state->newest = CH_NEWEST_UNKNOWN;
+        return;
+    }
+    state->time = time;
+    state->type = (uint8_t)value.type;
+    state->bits = 0;
+    if (value.type == CH_VALUE_BOOL)
+        state->bits = value.boolean;
+    else
+        memcpy(&state->bits, &value.i64, sizeof state->bits);
+    state->newest = CH_NEWEST_KNOWN;
+}
+
+ch_newest_t
+ch_series_states_newest(ch_series_states_t *states, uint32_t series, int64_t *time_out,
+                        ch_value_t *value_out)
+{
+    (void)pthread_mutex_lock(&states->mutex);
+    state_t state = *state_of(states, series);
+    (void)pthread_mutex_unlock(&states->mutex);
+    if (state.newest == CH_NEWEST_KNOWN) {
+        *time_out = state.time;
+        value_out->type = (ch_value_type_t)state.type;
+        if (value_out->type == CH_VALUE_BOOL)
+            value_out->boolean = state.bits != 0;
+        else
+            memcpy(&value_out->i64, &state.bits, sizeof state.bits);
+    }
+    return (ch_newest_t)state.newest;
+}
+
+void
+ch_series_states_flushed(ch_series_states_t *states, uint32_t series, int64_t time,
+                         ch_value_t value)
+{
+    (void)pthread_mutex_lock(&states->mutex);
+    state_t *state = state_of(states, series);
+    if (state->newest == CH_NEWEST_NONE ||
+        (state->newest == CH_NEWEST_KNOWN && time >= state->time))
+        keep(state, time, value);
+    (void)pthread_mutex_unlock(&states->mutex);
+}
+
+uint64_t
+ch_series_states_generation(ch_series_states_t *states)
+{
+    (void)pthread_mutex_lock(&states->mutex);
+    uint64_t generation = states->generation;
+    (void)pthread_mutex_unlock(&states->mutex);
+    return generation;
+}
+
+void
+ch_series_states_next_generation(ch_series_states_t *states)
+{
+    (void)pthread_mutex_lock(&states->mutex);
+    states->generation++;
+    (void)pthread_mutex_unlock(&states->mutex);
+}
+
+void
+ch_series_states_refill(ch_series_states_t *states, uint32_t series, uint64_t generation,
+                        ch_newest_t newest, int64_t time, ch_value_t value)
+{
+    (void)pthread_mutex_lock(&states->mutex);
+    state_t *state = state_of(states, series);
+    if (states->generation == generation && state->newest == CH_NEWEST_UNKNOWN) {
+        if (newest == CH_NEWEST_KNOWN)
+            keep(state, time, value);
+        else
+            state->newest = (uint8_t)newest;
+    }
+    (void)pthread_mutex_unlock(&states->mutex);
+}

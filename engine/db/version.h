@@ -1,0 +1,50 @@
+/// What a reader pins: the live tables and the memtables, as one immutable, counted set.
+///
+/// Shape    tables oldest first; immutable memtable NULL unless one is being flushed; the active one
+///          always there. A later part is newer than every earlier one, wholly.
+/// Threads  counts are atomic; a version never changes once published.
+#ifndef CH_DB_VERSION_H
+#define CH_DB_VERSION_H
+
+#include "mem/memtable.h"
+#include "sst/sstable.h"
+
+typedef struct ch_table {
+    ch_sstable_t *sstable;
+    ch_fs_t *fs;
+    char *path;
+    uint32_t level;
+    uint32_t references;
+    bool obsolete; /* unlinked when the last reader lets go */
+} ch_table_t;
+
+/// A memtable shared by versions.
+typedef struct ch_shared_memtable {
+    ch_memtable_t *memtable;
+    uint32_t references;
+} ch_shared_memtable_t;
+
+typedef struct ch_version {
+    uint32_t references;
+    size_t table_count;
+    ch_table_t **tables;
+    ch_shared_memtable_t *immutable;
+    ch_shared_memtable_t *active;
+} ch_version_t;
+
+/// Takes the sstable and a copy of the path; one reference for the caller.
+ch_table_t *ch_table_new(ch_fs_t *fs, const char *path, uint32_t level,
+                         ch_sstable_t *sstable);
+void ch_table_release(ch_table_t **table);
+
+ch_shared_memtable_t *ch_shared_memtable_new(ch_memtable_t *memtable);
+void ch_shared_memtable_release(ch_shared_memtable_t **memtable);
+
+/// A version with one reference for the caller; takes references on everything given.
+ch_version_t *ch_version_new(ch_table_t *const *tables, size_t table_count,
+                             ch_shared_memtable_t *immutable,
+                             ch_shared_memtable_t *active);
+void ch_version_retain(ch_version_t *version);
+void ch_version_release(ch_version_t **version);
+
+#endif

@@ -1,0 +1,398 @@
+/* view.c - reading: one pinned version, one durable lsn, parts merged by age.
+ *
+ * Parts     A series' points lie in tables (oldest first), the immutable memtable, the active one.
+ *           Each part is wholly newer, by lsn, than those before it; so at equal times the later part
+ *           wins, and merging in that order is last-write-wins. The lsn cut only concerns memtables:
+ *           tables hold nothing that is not durable.
+ */
+#include "db/engine_state.h"
+
+#include "ch/alloc.h"
+
+#include <stdlib.h>
+
+typedef struct range {
+    int64_t min, max; /* inclusive */
+} range_t;
+
+/* ---- select ---- */
+
+static bool
+memtables_may_hold(const ch_view_t *view, uint32_t series, int64_t start, int64_t end)
+{
+    const ch_shared_memtable_t *memtables[2] = {view->version->immutable,
+                                                view->version->active};
+    for (int i = 0; i < 2; i++) {
+        range_t range;
+        if (memtables[i] &&
+            ch_memtable_time_range(memtables[i]->memtable, series, &range.min,
+                                   &range.max) &&
+            range.min < end && range.max >= start)
+            return true;
+    }
+    return false;
+}
+
+static bool
+table_overlaps(const ch_table_t *table, int64_t start, int64_t end)
+{
+    const ch_sstable_info_t *info = ch_sstable_info(table->sstable);
+    return info->time_min < end && info->time_max >= start;
+}
+
+/* May the series have points in [start, end)? < 0 on damage. */
+static int
+may_have_points(const ch_view_t *view, const ch_series_ref_t *series, int64_t start,
+                int64_t end)
+{
+    if (memtables_may_hold(view, series->id, start, end))
+        return 1;
+    for (size_t i = 0; i < view->version->table_count; i++) {
+        ch_table_t *table = view->version->tables[i];
+        range_t range;
+        if (!table_overlaps(table, start, end) ||
+            !ch_sstable_may_contain(table->sstable, series->name, series->labels))
+            continue;
+        ch_status_t status = ch_sstable_time_range(
+            table->sstable, series->name, series->labels, &range.min, &range.max);
+        if (status < 0)
+            return status;
+        if (status == CH_OK && range.min < end && range.max >= start)
+            return 1;
+    }
+    return 0;
+}
+
+static int
+by_canonical_key(const void *a, const void *b)
+{
+    const ch_series_ref_t *x = a, *y = b;
+    return ch_series_key_compare(x->name, x->labels, y->name, y->labels);
+}
+
+static ch_series_ref_t
+series_ref(const ch_view_t *view, uint32_t series)
+{
+    uint32_t name_id, labels_id;
+    ch_series_table_get(view->engine->series, series, &name_id, &labels_id);
+    return (ch_series_ref_t){series, ch_series_table_name(view->engine->series, name_id),
+                             ch_series_table_labels(view->engine->series, labels_id)};
+}
+
+static ch_status_t
+keep_selected(ch_view_t *view, const ch_series_ids_t *ids, int64_t start, int64_t end,
+              ch_series_list_t *list)
+{
+    bool bounded = start != CH_TIME_MIN || end != CH_TIME_MAX;
+    for (size_t i = 0; i < ids->count; i++) {
+        if (ch_series_states_born(view->engine->states, ids->items[i]) > view->lsn)
+            continue; /* named by a batch that is not durable yet */
+        ch_series_ref_t ref = series_ref(view, ids->items[i]);
+        int keep = bounded ? may_have_points(view, &ref, start, end) : 1;
+        if (keep < 0)
+            return (ch_status_t)keep;
+        if (keep)
+            ch_series_list_append(list, ref);
+    }
+    return CH_OK;
+}
+
+static ch_status_t
+view_select(void *context, const ch_selector_t *selector, int64_t start, int64_t end,
+            size_t series_max, ch_series_list_t *list_out)
+{
+    ch_view_t *view = context;
+    ch_series_ids_t ids = {0};
+    ch_series_list_t list = {0};
+    ch_status_t status =
+        ch_label_index_select(view->engine->index, selector, series_max, &ids);
+    if (status >= 0)
+        status = keep_selected(view, &ids, start, end, &list);
+    ch_series_ids_release(&ids);
+    if (status < 0) {
+        ch_series_list_release(&list);
+        return status;
+    }
+    if (list.count)
+        qsort(list.items, list.count, sizeof *list.items, by_canonical_key);
+    *list_out = list;
+    return CH_OK;
+}
+
+/* ---- read ---- */
+
+/* Put `view->part` over what `points` holds so far. */
+static void
+lay_over(ch_view_t *view, ch_points_t *points)
+{
+    const ch_points_t *part = &view->part;
+    if (part->count == 0)
+        return;
+    if (points->count == 0 || points->times[points->count - 1] < part->times[0]) {
+        ch_points_append_range(points, part, 0, part->count);
+        return;
+    }
+    ch_points_merge(points, part, &view->merged);
+    ch_points_t swapped = *points;
+    *points = view->merged;
+    view->merged = swapped;
+}
+
+static ch_status_t
+read_tables(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64_t end,
+            ch_points_t *points)
+{
+    for (size_t i = 0; i < view->version->table_count; i++) {
+        ch_table_t *table = view->version->tables[i];
+        if (!table_overlaps(table, start, end) ||
+            !ch_sstable_may_contain(table->sstable, series->name, series->labels))
+            continue;
+        ch_points_t *to = points->count ? &view->part : points;
+        if (to == &view->part)
+            ch_points_clear(to);
+        ch_status_t status =
+            ch_sstable_read(table->sstable, series->name, series->labels, start, end, to);
+        if (status < 0)
+            return status;
+        if (to == &view->part)
+            lay_over(view, points);
+    }
+    return CH_OK;
+}
+
+static void
+read_memtable(ch_view_t *view, ch_shared_memtable_t *memtable, uint32_t series,
+              int64_t start, int64_t end, ch_points_t *points)
+{
+    if (!memtable)
+        return;
+    ch_points_clear(&view->part);
+    ch_memtable_read(memtable->memtable, series, view->lsn, start, end, &view->part);
+    lay_over(view, points);
+}
+
+static ch_status_t
+view_read(void *context, const ch_series_ref_t *series, int64_t start, int64_t end,
+          size_t points_max, ch_points_t *points_out, bool *more_out)
+{
+    ch_view_t *view = context;
+    uint32_t id = series->id;
+    ch_points_clear(points_out);
+    ch_status_t status = read_tables(view, series, start, end, points_out);
+    if (status < 0)
+        return status;
+    read_memtable(view, view->version->immutable, id, start, end, points_out);
+    read_memtable(view, view->version->active, id, start, end, points_out);
+    *more_out = points_out->count > points_max;
+    if (*more_out)
+        points_out->count = points_max;
+    return CH_OK;
+}
+
+/* ---- summarise ---- */
+
+static void
+add_summary(ch_summary_t *sum, const ch_summary_t *part)
+{
+    if (part->count == 0)
+        return;
+    if (sum->count == 0) {
+        *sum = *part;
+        return;
+    }
+    sum->count += part->count;
+    sum->sum += part->sum;
+    sum->min = part->min < sum->min ? part->min : sum->min;
+    sum->max = part->max > sum->max ? part->max : sum->max;
+    if (part->first_time < sum->first_time) {
+        sum->first_time = part->first_time;
+        sum->first = part->first;
+    }
+    if (part->last_time > sum->last_time) {
+        sum->last_time = part->last_time;
+        sum->last = part->last;
+    }
+}
+
+/* Headers answer only where no two parts of the series overlap in time: otherwise a point may have
+ * been overwritten. */
+static ch_status_t
+view_summarise(void *context, const ch_series_ref_t *series, int64_t start, int64_t end,
+               ch_summary_t *summary_out)
+{
+    ch_view_t *view = context;
+    ch_summary_t sum = {0};
+    int64_t seen_until = CH_TIME_MIN;
+    bool any = false;
+    if (memtables_may_hold(view, series->id, start, end))
+        return CH_NOT_FOUND;
+    for (size_t i = 0; i < view->version->table_count; i++) {
+        ch_table_t *table = view->version->tables[i];
+        range_t range;
+        ch_summary_t part = {0};
+        if (!table_overlaps(table, start, end) ||
+            !ch_sstable_may_contain(table->sstable, series->name, series->labels))
+            continue;
+        ch_status_t status = ch_sstable_time_range(
+            table->sstable, series->name, series->labels, &range.min, &range.max);
+        if (status == CH_NOT_FOUND)
+            continue;
+        if (status >= 0 && any && range.min <= seen_until)
+            return CH_NOT_FOUND;
+        if (status >= 0)
+            status = ch_sstable_summarise(table->sstable, series->name, series->labels,
+                                          start, end, &part);
+        if (status == CH_ERR_UNSUPPORTED)
+            return CH_NOT_FOUND;
+        if (status < 0)
+            return status;
+        add_summary(&sum, &part);
+        seen_until = range.max;
+        any = true;
+    }
+    *summary_out = sum;
+    return CH_OK;
+}
+
+/* ---- the view ---- */
+
+ch_status_t
+ch_view_open(ch_engine_t *engine, ch_view_t **view_out)
+{
+    ch_view_t *view = ch_calloc(1, sizeof *view);
+    view->engine = engine;
+    (void)pthread_mutex_lock(&engine->mutex);
+    view->version = engine->version;
+    ch_version_retain(view->version);
+    (void)pthread_mutex_unlock(&engine->mutex);
+    /* After the pin: the version's tables are durable, so the cut is never behind them. */
+    view->lsn = ch_wal_durable_lsn(engine->wal);
+    view->source = (ch_source_t){.context = view,
+                                 .select = view_select,
+                                 .read = view_read,
+                                 .summarise = view_summarise};
+    *view_out = view;
+    return CH_OK;
+}
+
+void
+ch_view_destroy(ch_view_t **view)
+{
+    ch_view_t *gone = ch_take(view);
+    if (!gone)
+        return;
+    ch_version_release(&gone->version);
+    ch_points_release(&gone->part);
+    ch_points_release(&gone->merged);
+    ch_points_release(&gone->strings);
+    ch_free(gone);
+}
+
+uint64_t
+ch_view_lsn(const ch_view_t *view)
+{
+    return view->lsn;
+}
+
+const ch_source_t *
+ch_view_source(const ch_view_t *view)
+{
+    return &view->source;
+}
+
+/* ---- get ---- */
+
+typedef struct newest {
+    bool found;
+    int64_t time;
+    ch_value_t value;
+} newest_t;
+
+/* Parts are asked newest first, so an equal time found earlier stands. */
+static void
+take_newer(newest_t *best, int64_t time, ch_value_t value)
+{
+    if (best->found && best->time >= time)
+        return;
+    *best = (newest_t){true, time, value};
+}
+
+static void
+newest_of_memtable(ch_view_t *view, ch_shared_memtable_t *memtable, uint32_t series,
+                   int64_t time, newest_t *best)
+{
+    int64_t at;
+    ch_value_t value;
+    if (memtable && ch_memtable_newest(memtable->memtable, series, view->lsn, time, &at,
+                                       &value) == CH_OK)
+        take_newer(best, at, value);
+}
+
+static ch_status_t
+newest_of_tables(ch_view_t *view, const ch_series_ref_t *series, int64_t time,
+                 newest_t *best)
+{
+    for (size_t i = view->version->table_count; i-- > 0;) {
+        ch_table_t *table = view->version->tables[i];
+        int64_t at;
+        ch_value_t value;
+        const ch_sstable_info_t *info = ch_sstable_info(table->sstable);
+        if (info->time_min > time || (best->found && info->time_max <= best->time) ||
+            !ch_sstable_may_contain(table->sstable, series->name, series->labels))
+            continue;
+        ch_status_t status =
+            ch_sstable_newest(table->sstable, series->name, series->labels, time,
+                              &view->strings, &at, &value);
+        if (status < 0)
+            return status;
+        if (status == CH_OK)
+            take_newer(best, at, value);
+    }
+    return CH_OK;
+}
+
+/* The newest point of all tables: remembered, or asked for and then remembered. */
+static ch_status_t
+newest_flushed(ch_view_t *view, const ch_series_ref_t *series, newest_t *best)
+{
+    ch_series_states_t *states = view->engine->states;
+    uint64_t generation = ch_series_states_generation(states);
+    newest_t flushed = {0};
+    ch_newest_t known =
+        ch_series_states_newest(states, series->id, &flushed.time, &flushed.value);
+    if (known == CH_NEWEST_UNKNOWN) {
+        ch_status_t status = newest_of_tables(view, series, CH_TIME_MAX, &flushed);
+        if (status < 0)
+            return status;
+        ch_series_states_refill(states, series->id, generation,
+                                flushed.found ? CH_NEWEST_KNOWN : CH_NEWEST_NONE,
+                                flushed.time, flushed.value);
+    }
+    flushed.found = flushed.found || known == CH_NEWEST_KNOWN;
+    if (flushed.found)
+        take_newer(best, flushed.time, flushed.value);
+    return CH_OK;
+}
+
+ch_status_t
+ch_view_get(ch_view_t *view, ch_bytes_t name, ch_bytes_t labels, int64_t time,
+            int64_t *time_out, ch_value_t *value_out)
+{
+    uint32_t id = ch_series_table_find(view->engine->series, name, labels);
+    if (id == CH_SERIES_NONE)
+        return CH_NOT_FOUND;
+    ch_series_ref_t series = {id, name, labels};
+    newest_t best = {0};
+    newest_of_memtable(view, view->version->active, id, time, &best);
+    newest_of_memtable(view, view->version->immutable, id, time, &best);
+    ch_status_t status = time == CH_TIME_MAX
+                             ? newest_flushed(view, &series, &best)
+                             : newest_of_tables(view, &series, time, &best);
+    if (status < 0)
+        return status;
+    if (!best.found)
+        return CH_NOT_FOUND;
+    *time_out = best.time;
+    *value_out = best.value;
+    return CH_OK;
+}
