@@ -109,6 +109,8 @@ static const ch_promql_function_t functions[] = {
     VECTOR_OF("vector", "s", 0),
     VECTOR_OF("year", "v", 1),
     SCALAR_OF("end", ""),
+    SCALAR_OF("max_of", "ss"),
+    SCALAR_OF("min_of", "ss"),
     SCALAR_OF("pi", ""),
     SCALAR_OF("range", ""),
     SCALAR_OF("scalar", "v"),
