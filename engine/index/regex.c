@@ -10,6 +10,7 @@ struct ch_regex {
     pcre2_code *code;
     pcre2_match_data *data;
     pcre2_match_context *context;
+    unsigned slow; /* matches that took the long limit */
 };
 
 /* `.` matches newlines, `$` only the very end, `^` also after a last newline in multi-line mode, and
@@ -48,7 +49,6 @@ compile(ch_regex_t *regex, ch_bytes_t pattern)
     regex->context = pcre2_match_context_create(NULL);
     if (regex->data == NULL || regex->context == NULL)
         return ch_fail(CH_ERR_LIMIT, "regex: no memory to match it");
-    pcre2_set_match_limit(regex->context, CH_REGEX_STEPS_MAX);
     pcre2_set_depth_limit(regex->context, CH_REGEX_STEPS_MAX);
     pcre2_set_heap_limit(regex->context, CH_REGEX_HEAP_KIB_MAX);
     return CH_OK;
@@ -85,19 +85,28 @@ ch_regex_destroy(ch_regex_t **regex)
     *regex = NULL;
 }
 
+static int
+match(ch_regex_t *regex, ch_bytes_t text, uint32_t steps_max)
+{
+    pcre2_set_match_limit(regex->context, steps_max);
+    return pcre2_match(regex->code, text.data ? text.data : (PCRE2_SPTR) "", text.size, 0,
+                       0, regex->data, regex->context);
+}
+
 int
 ch_regex_matches(ch_regex_t *regex, ch_bytes_t text)
 {
     if (regex->kind != MATCH_CODE)
         return regex->kind == MATCH_ALL || text.size > 0;
-    int found = pcre2_match(regex->code, text.data ? text.data : (PCRE2_SPTR) "",
-                            text.size, 0, 0, regex->data, regex->context);
+    int found = match(regex, text, CH_REGEX_STEPS_USUAL);
+    if (found == PCRE2_ERROR_MATCHLIMIT && regex->slow++ < CH_REGEX_SLOW_MAX)
+        found = match(regex, text, CH_REGEX_STEPS_MAX);
     if (found >= 0)
         return 1;
     /* Text that is not UTF-8 is no value that could be stored: it matches nothing. */
     if (found == PCRE2_ERROR_NOMATCH ||
         (found <= PCRE2_ERROR_UTF8_ERR1 && found >= PCRE2_ERROR_UTF8_ERR21))
         return 0;
-    return ch_fail(CH_ERR_LIMIT, "regex: gave up after %d steps; make it simpler",
-                   CH_REGEX_STEPS_MAX);
+    return ch_fail(CH_ERR_LIMIT,
+                   "regex: gave up, it takes too many steps; make it simpler");
 }

@@ -4,7 +4,9 @@
 ///          a parser of our own, which refuses what RE2 does not have (backreferences, lookaround,
 ///          atomic groups, possessive quantifiers, recursion, conditionals, callouts, verbs, \K \G
 ///          \R \X ...) and writes down a pcre2 pattern of the same meaning.
-/// Limits   pcre2 backtracks: a match gives up after CH_REGEX_STEPS_MAX steps.
+/// Limits   pcre2 backtracks: a match gives up after CH_REGEX_STEPS_MAX steps, and a regex for good
+///          once CH_REGEX_SLOW_MAX matches took more than CH_REGEX_STEPS_USUAL: a million values
+///          must not take hours just because each is within its limit.
 /// Threads  one at a time per regex (it owns its match block).
 #ifndef CH_INDEX_REGEX_H
 #define CH_INDEX_REGEX_H
@@ -16,6 +18,8 @@ enum {
     CH_REGEX_DEPTH_MAX = 100,        /* nested groups; pcre2 compiles them by recursion */
     CH_REGEX_REPEAT_MAX = 1000,      /* RE2's limit for {n,m} */
     CH_REGEX_STEPS_MAX = 100 * 1000, /* a few milliseconds for one value */
+    CH_REGEX_STEPS_USUAL = 2000,     /* sensible regexes take tens */
+    CH_REGEX_SLOW_MAX = 300,
     CH_REGEX_HEAP_KIB_MAX = 4 * 1024, /* backtracking points of one match */
 };
 
