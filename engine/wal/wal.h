@@ -24,6 +24,7 @@ typedef struct ch_wal_options {
     const ch_log_t *log;
     uint64_t cluster; /* id of the cluster, in every header */
     uint64_t term;
+    uint64_t term_node; /* the node that leads it; 0 outside a cluster */
     uint64_t segment_bytes;
     uint32_t segment_max_age_ms;
     uint32_t spare_segments_max; /* pre-zeroed or recycled files kept ready */
@@ -45,7 +46,8 @@ typedef struct ch_wal_record {
     uint64_t segment;
     int64_t time;     /* wall clock at receipt */
     ch_batch_t batch; /* BATCH: names and labels of the blocks are NULL, see `series` */
-    /* BATCH: for each block ch_batch_block_cells segment-local series ids, all blocks in a row */
+    /* BATCH: for each block ch_batch_block_cells segment-local series ids, all blocks in a row;
+     * those of NONE cells are 0 and mean nothing */
     const uint32_t *series;
     ch_reject_t reject; /* REFUSAL (identity in `batch`); message empty */
 } ch_wal_record_t;
@@ -114,7 +116,8 @@ bool ch_wal_due(const ch_wal_t *wal);
 /// Zero and sync ahead, make spares: background work, safe beside append and commit.
 ch_status_t ch_wal_prepare(ch_wal_t *wal) CH_MUST_CHECK;
 
-/// Segments all of whose records are <= lsn may go (recycled or unlinked), the open one never.
+/// Segments all of whose records are <= lsn may go (recycled or unlinked), the open one never, nor
+/// the newest sealed one: number and chain of the next continue it.
 ch_status_t ch_wal_retire(ch_wal_t *wal, uint64_t lsn) CH_MUST_CHECK;
 
 /// Clean end: seal, remove spares.

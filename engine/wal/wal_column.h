@@ -12,12 +12,12 @@
 
 /// n little-endian int64 at any alignment, as least value plus narrow offsets.
 void ch_wal_ints_encode(ch_wal_buffer_t *out, const uint8_t *packed, size_t n);
-const uint8_t *ch_wal_ints_decode(const uint8_t *from, const uint8_t *end, int64_t *ints_out,
-                                  size_t n);
+const uint8_t *ch_wal_ints_decode(const uint8_t *from, const uint8_t *end,
+                                  int64_t *ints_out, size_t n);
 
 /// rows x fields local series ids, row by row. `scratch` is overwritten.
-void ch_wal_ids_encode(ch_wal_buffer_t *out, const uint32_t *ids, size_t rows, size_t fields,
-                       ch_wal_buffer_t *scratch);
+void ch_wal_ids_encode(ch_wal_buffer_t *out, const uint32_t *ids, size_t rows,
+                       size_t fields, ch_wal_buffer_t *scratch);
 /// Ids are checked to be u32 only: which of them matter is known once the values are.
 const uint8_t *ch_wal_ids_decode(const uint8_t *from, const uint8_t *end, size_t rows,
                                  size_t fields, ch_wal_arena_t *arena, uint32_t *ids_out);
@@ -39,7 +39,8 @@ const uint8_t *ch_wal_times_decode(const uint8_t *from, const uint8_t *end, uint
 void ch_wal_values_encode(ch_wal_buffer_t *out, const ch_values_t *values, uint32_t rows,
                           ch_wal_buffer_t *scratch);
 /// Strings point into [from, end).
-const uint8_t *ch_wal_values_decode(const uint8_t *from, const uint8_t *end, uint32_t rows,
-                                    ch_wal_arena_t *arena, ch_values_t *values_out);
+const uint8_t *ch_wal_values_decode(const uint8_t *from, const uint8_t *end,
+                                    uint32_t rows, ch_wal_arena_t *arena,
+                                    ch_values_t *values_out);
 
 #endif

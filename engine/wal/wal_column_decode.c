@@ -70,7 +70,8 @@ ids_fill(uint32_t *ids, size_t n, int64_t first, int64_t step)
 {
     if (n == 0)
         return true;
-    if (first < 0 || first > UINT32_MAX || step < -(int64_t)UINT32_MAX || step > UINT32_MAX)
+    if (first < 0 || first > UINT32_MAX || step < -(int64_t)UINT32_MAX ||
+        step > UINT32_MAX)
         return false;
     int64_t last = first + (int64_t)(n - 1) * step; /* n <= 2^22: no overflow */
     if (last < 0 || last > UINT32_MAX)
@@ -174,8 +175,8 @@ times_decode_deltas(const uint8_t *from, const uint8_t *end, uint32_t rows,
 
 const uint8_t *
 ch_wal_times_decode(const uint8_t *from, const uint8_t *end, uint32_t rows,
-                    int64_t record_time, ch_wal_times_memory_t *memory, ch_wal_arena_t *arena,
-                    ch_times_t *times_out)
+                    int64_t record_time, ch_wal_times_memory_t *memory,
+                    ch_wal_arena_t *arena, ch_times_t *times_out)
 {
     unsigned form;
     ch_times_t times = {0};

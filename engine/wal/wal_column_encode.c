@@ -288,7 +288,8 @@ floats_to_ints(const uint8_t *packed, size_t n, uint8_t *restrict out)
 }
 
 static void
-floats_encode(ch_wal_buffer_t *out, const uint8_t *packed, size_t n, ch_wal_buffer_t *scratch)
+floats_encode(ch_wal_buffer_t *out, const uint8_t *packed, size_t n,
+              ch_wal_buffer_t *scratch)
 {
     enum { PROBE = 8 }; /* most columns that are not whole say so at once */
     scratch->size = 0;
@@ -350,7 +351,8 @@ list_pack(const ch_value_t *list, size_t n, ch_wal_buffer_t *scratch)
 }
 
 static void
-list_encode(ch_wal_buffer_t *out, const ch_value_t *list, size_t n, ch_wal_buffer_t *scratch)
+list_encode(ch_wal_buffer_t *out, const ch_value_t *list, size_t n,
+            ch_wal_buffer_t *scratch)
 {
     if (list_is_all(list, n, CH_VALUE_INT)) {
         ch_wal_buffer_byte(out, CH_WAL_VALUES_INTS);

@@ -185,7 +185,8 @@ ch_wal_dictionary_add_labels(ch_wal_dictionary_t *dictionary, ch_bytes_t labels)
 }
 
 void
-ch_wal_dictionary_add_series(ch_wal_dictionary_t *dictionary, uint32_t name, uint32_t labels)
+ch_wal_dictionary_add_series(ch_wal_dictionary_t *dictionary, uint32_t name,
+                             uint32_t labels)
 {
     CH_ASSERT(name < ch_wal_dictionary_names(dictionary));
     CH_ASSERT(labels < ch_wal_dictionary_labels(dictionary));

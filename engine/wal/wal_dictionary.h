@@ -30,7 +30,8 @@ typedef struct ch_wal_mark {
 } ch_wal_mark_t;
 
 typedef struct ch_wal_numbering {
-    uint32_t stamp; /* entries with another stamp are of an earlier segment; 0 is never current */
+    uint32_t
+        stamp; /* entries with another stamp are of an earlier segment; 0 is never current */
     ch_wal_ids_t names, labels, series;
 } ch_wal_numbering_t;
 

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 #define CH_WAL_SEGMENT_MAGIC UINT64_C(0x4745534c41574843) /* "CHWALSEG" */
-#define CH_WAL_GROUP_MAGIC UINT32_C(0x52474843)            /* "CHGR" */
-#define CH_WAL_SEAL_MAGIC UINT32_C(0x4c534843)             /* "CHSL" */
+#define CH_WAL_GROUP_MAGIC UINT32_C(0x52474843)           /* "CHGR" */
+#define CH_WAL_SEAL_MAGIC UINT32_C(0x4c534843)            /* "CHSL" */
 
 enum {
     CH_WAL_VERSION = 1,
@@ -51,7 +51,8 @@ enum {
     CH_WAL_RECORD_HEADER_BYTES = 14,
     CH_WAL_RECORD_FLAG_IDENTITY = 1,
 
-    CH_WAL_RECORD_CELLS_MAX = 4 << 20, /* 40 times the default batch; bounds decode memory */
+    CH_WAL_RECORD_CELLS_MAX =
+        4 << 20, /* 40 times the default batch; bounds decode memory */
     CH_WAL_GROUP_BYTES_MAX = 1 << 30,
 };
 

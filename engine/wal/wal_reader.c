@@ -14,7 +14,8 @@ enum { WINDOW_BYTES = 1 << 20 };
 /* Bytes [offset, offset + size) of the file into the window, or fewer at its end. The caller has
  * checked `size` against what is left of the file. */
 static ch_status_t
-reader_see(ch_wal_reader_t *reader, uint64_t offset, size_t size, const uint8_t **bytes_out)
+reader_see(ch_wal_reader_t *reader, uint64_t offset, size_t size,
+           const uint8_t **bytes_out)
 {
     uint64_t window_end = reader->window_offset + reader->window.size;
     if (offset < reader->window_offset || offset + size > window_end) {
@@ -92,7 +93,8 @@ group_continues(const ch_wal_reader_t *reader, const ch_wal_group_t *group)
 }
 
 static ch_status_t
-reader_take_group(ch_wal_reader_t *reader, const ch_wal_group_t *group, ch_bytes_t *body_out)
+reader_take_group(ch_wal_reader_t *reader, const ch_wal_group_t *group,
+                  ch_bytes_t *body_out)
 {
     const uint8_t *bytes;
     size_t size = (size_t)ch_wal_group_bytes(group->length);
@@ -110,7 +112,8 @@ reader_take_group(ch_wal_reader_t *reader, const ch_wal_group_t *group, ch_bytes
 }
 
 ch_status_t
-ch_wal_reader_next(ch_wal_reader_t *reader, ch_wal_group_t *group_out, ch_bytes_t *body_out)
+ch_wal_reader_next(ch_wal_reader_t *reader, ch_wal_group_t *group_out,
+                   ch_bytes_t *body_out)
 {
     const uint8_t *block;
     if (reader->sealed)
@@ -131,8 +134,8 @@ ch_wal_reader_next(ch_wal_reader_t *reader, ch_wal_group_t *group_out, ch_bytes_
 }
 
 ch_status_t
-ch_wal_reader_evidence(ch_wal_reader_t *reader, const ch_wal_segment_t *segment, uint64_t bad,
-                       uint64_t *evidence_out)
+ch_wal_reader_evidence(ch_wal_reader_t *reader, const ch_wal_segment_t *segment,
+                       uint64_t bad, uint64_t *evidence_out)
 {
     uint64_t offset = bad - bad % CH_WAL_BLOCK_BYTES;
     for (; reader_has(reader, offset, CH_WAL_BLOCK_BYTES); offset += CH_WAL_BLOCK_BYTES) {

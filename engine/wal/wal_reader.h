@@ -42,7 +42,8 @@ ch_status_t ch_wal_reader_next(ch_wal_reader_t *reader, ch_wal_group_t *group_ou
 
 /// Is there proof in this file that bytes at `bad` were durable once? CH_OK and the offset of the
 /// proof, or CH_NOT_FOUND. `segment` gives the seeds.
-ch_status_t ch_wal_reader_evidence(ch_wal_reader_t *reader, const ch_wal_segment_t *segment,
-                                   uint64_t bad, uint64_t *evidence_out) CH_MUST_CHECK;
+ch_status_t ch_wal_reader_evidence(ch_wal_reader_t *reader,
+                                   const ch_wal_segment_t *segment, uint64_t bad,
+                                   uint64_t *evidence_out) CH_MUST_CHECK;
 
 #endif

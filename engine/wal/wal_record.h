@@ -34,8 +34,9 @@ void ch_wal_decoder_release(ch_wal_decoder_t *decoder);
 /// Decode the record at the start of `bytes`; `dictionary` learns its additions. Of *record_out,
 /// lsn and segment are the caller's to set. Borrows from `bytes` and the decoder until its next use.
 /// Errors: CH_ERR_CORRUPT, CH_ERR_VERSION (unknown type).
-ch_status_t ch_wal_decode_record(ch_wal_decoder_t *decoder, ch_wal_dictionary_t *dictionary,
-                                 ch_bytes_t bytes, ch_wal_record_t *record_out,
+ch_status_t ch_wal_decode_record(ch_wal_decoder_t *decoder,
+                                 ch_wal_dictionary_t *dictionary, ch_bytes_t bytes,
+                                 ch_wal_record_t *record_out,
                                  size_t *used_out) CH_MUST_CHECK;
 
 #endif

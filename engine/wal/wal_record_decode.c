@@ -10,7 +10,8 @@
 #include "wal/wal_format.h"
 
 typedef struct cursor {
-    const uint8_t *at; /* NULL after the first violation; then everything reads as nothing */
+    const uint8_t
+        *at; /* NULL after the first violation; then everything reads as nothing */
     const uint8_t *end;
 } cursor_t;
 
@@ -176,7 +177,8 @@ typedef struct blocks {
 
 /* Ids of one block into their own piece of memory: their total is known only at the end. */
 static uint32_t
-decode_block(cursor_t *cursor, blocks_t *blocks, ch_batch_block_t *block, uint32_t **ids_out)
+decode_block(cursor_t *cursor, blocks_t *blocks, ch_batch_block_t *block,
+             uint32_t **ids_out)
 {
     memset(block, 0, sizeof *block);
     if (!decode_shape(cursor, block, &blocks->weight))
@@ -252,8 +254,8 @@ ch_wal_decode_record(ch_wal_decoder_t *decoder, ch_wal_dictionary_t *dictionary,
     unsigned type = bytes.data[CH_WAL_RECORD_TYPE_OFFSET];
     unsigned flags = bytes.data[CH_WAL_RECORD_FLAGS_OFFSET];
     if (type == 0 || type > CH_WAL_REFUSAL || flags > CH_WAL_RECORD_FLAG_IDENTITY)
-        return ch_fail(CH_ERR_VERSION, "record: type %u flags %u is of a newer version", type,
-                       flags);
+        return ch_fail(CH_ERR_VERSION, "record: type %u flags %u is of a newer version",
+                       type, flags);
     cursor_t cursor = {bytes.data + CH_WAL_RECORD_HEADER_BYTES, bytes.data + length};
     ch_wal_record_t record = {.type = (ch_wal_record_type_t)type,
                               .time =

@@ -12,13 +12,14 @@ ch_wal_encoder_release(ch_wal_encoder_t *encoder)
 }
 
 static void
-encode_header(ch_wal_buffer_t *out, ch_wal_record_type_t type, const ch_identity_t *identity,
-              int64_t time)
+encode_header(ch_wal_buffer_t *out, ch_wal_record_type_t type,
+              const ch_identity_t *identity, int64_t time)
 {
     out->size = 0;
     uint8_t *header = ch_wal_buffer_room(out, CH_WAL_RECORD_HEADER_BYTES);
     header[CH_WAL_RECORD_TYPE_OFFSET] = (uint8_t)type;
-    header[CH_WAL_RECORD_FLAGS_OFFSET] = identity->present ? CH_WAL_RECORD_FLAG_IDENTITY : 0;
+    header[CH_WAL_RECORD_FLAGS_OFFSET] =
+        identity->present ? CH_WAL_RECORD_FLAG_IDENTITY : 0;
     ch_store_i64(header + CH_WAL_RECORD_TIME_OFFSET, time);
     out->size = CH_WAL_RECORD_HEADER_BYTES;
     if (!identity->present)
@@ -148,8 +149,8 @@ encode_additions(ch_wal_encoder_t *encoder, ch_wal_numbering_t *numbering,
 /* --- blocks ---------------------------------------------------------------------------------- */
 
 static void
-encode_block(ch_wal_encoder_t *encoder, const ch_batch_block_t *block, const uint32_t *ids,
-             int64_t time, ch_wal_times_memory_t *memory)
+encode_block(ch_wal_encoder_t *encoder, const ch_batch_block_t *block,
+             const uint32_t *ids, int64_t time, ch_wal_times_memory_t *memory)
 {
     ch_wal_buffer_t *out = &encoder->out;
     ch_wal_buffer_byte(out, block->kind);
@@ -176,11 +177,12 @@ encode_blocks(ch_wal_encoder_t *encoder, const ch_batch_t *batch, const uint32_t
 }
 
 static uint32_t *
-map_batch(ch_wal_encoder_t *encoder, ch_wal_numbering_t *numbering, const ch_batch_t *batch,
-          const uint32_t *series, size_t cells)
+map_batch(ch_wal_encoder_t *encoder, ch_wal_numbering_t *numbering,
+          const ch_batch_t *batch, const uint32_t *series, size_t cells)
 {
     encoder->ids.size = 0;
-    uint32_t *local = (uint32_t *)(void *)ch_wal_buffer_room(&encoder->ids, cells * 4 + 4);
+    uint32_t *local =
+        (uint32_t *)(void *)ch_wal_buffer_room(&encoder->ids, cells * 4 + 4);
     size_t done = 0;
     for (uint32_t b = 0; b < batch->block_count; b++) {
         map_block(numbering, &batch->blocks[b], series + done, local + done);

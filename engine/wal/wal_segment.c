@@ -26,7 +26,8 @@ block_valid(const ch_wal_segment_t *segment, uint64_t offset, const uint8_t *blo
 }
 
 void
-ch_wal_segment_encode(const ch_wal_segment_t *segment, uint8_t block_out[CH_WAL_BLOCK_BYTES])
+ch_wal_segment_encode(const ch_wal_segment_t *segment,
+                      uint8_t block_out[CH_WAL_BLOCK_BYTES])
 {
     memset(block_out, 0, CH_WAL_BLOCK_BYTES);
     ch_store_u64(block_out, CH_WAL_SEGMENT_MAGIC);
@@ -52,7 +53,8 @@ ch_wal_segment_decode(const uint8_t block[CH_WAL_BLOCK_BYTES], uint64_t number,
         .base_lsn = ch_load_u64(block + CH_WAL_SEGMENT_BASE_LSN_OFFSET),
         .chain = ch_load_u64(block + CH_WAL_SEGMENT_CHAIN_OFFSET),
     };
-    if (ch_load_u64(block) != CH_WAL_SEGMENT_MAGIC || !block_valid(segment_out, 0, block) ||
+    if (ch_load_u64(block) != CH_WAL_SEGMENT_MAGIC ||
+        !block_valid(segment_out, 0, block) ||
         ch_load_u64(block + CH_WAL_SEGMENT_NUMBER_OFFSET) != number)
         return CH_WAL_HEADER_INVALID;
     if (ch_load_u32(block + CH_WAL_SEGMENT_VERSION_OFFSET) != CH_WAL_VERSION)
@@ -81,8 +83,8 @@ body_check(const ch_wal_segment_t *segment, uint64_t offset, uint32_t length,
 }
 
 void
-ch_wal_group_encode(const ch_wal_segment_t *segment, uint64_t offset, ch_wal_group_t *group,
-                    uint8_t *bytes)
+ch_wal_group_encode(const ch_wal_segment_t *segment, uint64_t offset,
+                    ch_wal_group_t *group, uint8_t *bytes)
 {
     group->body_check = body_check(segment, offset, group->length, bytes);
     group->chain = ch_wal_chain(group->chain, group);
@@ -100,8 +102,8 @@ ch_wal_group_encode(const ch_wal_segment_t *segment, uint64_t offset, ch_wal_gro
 }
 
 bool
-ch_wal_group_decode(const ch_wal_segment_t *segment, uint64_t offset, const uint8_t *bytes,
-                    ch_wal_group_t *group_out)
+ch_wal_group_decode(const ch_wal_segment_t *segment, uint64_t offset,
+                    const uint8_t *bytes, ch_wal_group_t *group_out)
 {
     if (ch_load_u32(bytes) != CH_WAL_GROUP_MAGIC)
         return false; /* the cheap test first: evidence is looked for in every block */
@@ -118,7 +120,8 @@ ch_wal_group_decode(const ch_wal_segment_t *segment, uint64_t offset, const uint
         .body_check = ch_load_u64(bytes + CH_WAL_GROUP_BODY_CHECK_OFFSET),
     };
     return ch_load_u32(bytes + CH_WAL_GROUP_ZERO_OFFSET) == 0 &&
-           group_out->length <= CH_WAL_GROUP_BYTES_MAX && group_out->durable_end <= offset &&
+           group_out->length <= CH_WAL_GROUP_BYTES_MAX &&
+           group_out->durable_end <= offset &&
            (group_out->count == 0) == (group_out->length == 0);
 }
 
@@ -164,4 +167,3 @@ ch_wal_seal_decode(const ch_wal_segment_t *segment, uint64_t offset,
     memcpy(seal_out->digest, block + CH_WAL_SEAL_DIGEST_OFFSET, CH_DIGEST_BYTES);
     return seal_out->bytes == offset;
 }
-

@@ -34,7 +34,8 @@ typedef enum {
 
 /// Fields are filled in even when invalid (they help to look for evidence).
 ch_wal_header_state_t ch_wal_segment_decode(const uint8_t block[CH_WAL_BLOCK_BYTES],
-                                            uint64_t number, ch_wal_segment_t *segment_out);
+                                            uint64_t number,
+                                            ch_wal_segment_t *segment_out);
 
 typedef struct ch_wal_group {
     uint32_t length; /* of the body */
@@ -60,8 +61,8 @@ void ch_wal_group_encode(const ch_wal_segment_t *segment, uint64_t offset,
                          ch_wal_group_t *group, uint8_t *bytes);
 
 /// Is this a group's header at its place? `bytes`: CH_WAL_GROUP_HEADER_BYTES of them.
-bool ch_wal_group_decode(const ch_wal_segment_t *segment, uint64_t offset, const uint8_t *bytes,
-                         ch_wal_group_t *group_out);
+bool ch_wal_group_decode(const ch_wal_segment_t *segment, uint64_t offset,
+                         const uint8_t *bytes, ch_wal_group_t *group_out);
 
 /// Do body and padding (of the group that starts at `bytes`) match the header?
 bool ch_wal_group_body_matches(const ch_wal_segment_t *segment, uint64_t offset,
