@@ -62,12 +62,6 @@ ch_float_column_bytes_max(size_t n)
     return 1 + 2 * CH_INT_COLUMN_BYTES_MAX(n);
 }
 
-static unsigned
-bit_length(uint64_t value)
-{
-    return value ? 64 - (unsigned)__builtin_clzll(value) : 0;
-}
-
 /* Decimals of all values: those that have none repeat the one before, so that they cost the integer
  * column nothing. Returns the OR of the corrections. */
 static uint64_t
@@ -139,7 +133,7 @@ correction_bits(const double *samples, size_t count, unsigned exponent)
     if (to_decimals(samples, count, exponent, d, corrections) == 0)
         return 0;
     for (size_t i = 0; i < count; i++) {
-        unsigned bits = corrections[i] ? bit_length(ch_zigzag(corrections[i])) : 0;
+        unsigned bits = corrections[i] ? ch_bit_length(ch_zigzag(corrections[i])) : 0;
         total += bits ? bits + CORRECTION_BITS : 0;
         far += bits > FAR_BITS;
     }
@@ -261,7 +255,7 @@ dictionary_cap(const ch_column_scratch_t *scratch, size_t n, const plan_t *plan)
     unsigned range_bits = 64;
     if (scratch->decimal_exact) {
         ch_int_summary_t summary = ch_kernels()->summarize(scratch->decimals, n);
-        range_bits = bit_length((uint64_t)summary.max - (uint64_t)summary.min);
+        range_bits = ch_bit_length((uint64_t)summary.max - (uint64_t)summary.min);
     }
     if (range_bits < 3)
         return 0;
@@ -282,7 +276,7 @@ try_dictionary(ch_column_scratch_t *scratch, const double *v, size_t n,
     size_t distinct = collect_distinct(scratch, v, n, cap, hash_bits);
     if (!distinct)
         return 0;
-    double rank_bits = 0.9 * bit_length(distinct) * (double)n;
+    double rank_bits = 0.9 * ch_bit_length(distinct) * (double)n;
     double plain_bits = 0.9 * plan->bits * (double)n;
     if (distinct > DICTIONARY_SMALL &&
         (double)distinct * plan->bits + rank_bits >= plain_bits)

@@ -140,26 +140,17 @@ apply_patches(ch_column_scratch_t *scratch, const patches_t *patches, unsigned w
     return used == patches->count ? CH_OK : corrupt("fewer gaps than patches");
 }
 
-/* Constant residuals: constant columns and regular clocks are written straight away. */
+/* Constant residuals: constant columns and regular clocks are written straight away. The others get
+ * residuals, as the map leaves them elsewhere. */
 static void
 fill(const header_t *header, uint64_t *u)
 {
     uint64_t residual = header->factor * header->base;
-    uint64_t first = (uint64_t)header->first;
-    for (size_t i = 0; i < header->residuals; i++)
-        u[i] = residual;
-    switch (header->predictor) {
-    case CH_INT_FOR:
-        for (size_t i = 0; i < header->residuals; i++)
-            u[i] = first + residual;
-        break;
-    case CH_INT_DELTA:
-        for (size_t i = 0; i < header->residuals; i++)
-            u[i] = first + residual * (uint64_t)(i + 1);
-        break;
-    default:
-        break;
-    }
+    uint64_t value = header->predictor <= CH_INT_DELTA ? (uint64_t)header->first : 0;
+    uint64_t step = header->predictor == CH_INT_DELTA ? residual : 0;
+    value += residual;
+    for (size_t i = 0; i < header->residuals; i++, value += step)
+        u[i] = value;
 }
 
 /* Words to residuals to values; slot 1 of a DELTA2 column is not among the residuals. */
@@ -188,6 +179,7 @@ undo_predictor(const header_t *header, uint64_t *u, int64_t *x_out)
     }
 }
 
+/* *constant_out: there are no words, all are 0, and u is not written. */
 static ch_status_t
 get_words(ch_column_scratch_t *scratch, const uint8_t **at, const uint8_t *end,
           const header_t *header, uint64_t *u, bool *constant_out)
@@ -207,6 +199,8 @@ get_words(ch_column_scratch_t *scratch, const uint8_t **at, const uint8_t *end,
     if (bytes > (size_t)(end - *at))
         return corrupt("ends in its words");
     *constant_out = width == 0 && header->kind == CH_INT_KIND_PACK;
+    if (*constant_out)
+        return CH_OK;
     if (width)
         ch_kernels()->unpack(*at, width, u, header->residuals);
     else
@@ -223,7 +217,7 @@ get_packed(ch_column_scratch_t *scratch, const uint8_t **at, const uint8_t *end,
            const header_t *header, size_t n, int64_t *x_out)
 {
     uint64_t *u = (uint64_t *)x_out + (n - header->residuals);
-    bool constant;
+    bool constant = false;
     ch_status_t status = get_words(scratch, at, end, header, u, &constant);
     if (status < 0)
         return status;

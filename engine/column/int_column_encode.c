@@ -59,12 +59,6 @@ ch_int_column_bytes_max(size_t n)
     return CH_INT_COLUMN_BYTES_MAX(n);
 }
 
-static unsigned
-bit_length(uint64_t value)
-{
-    return value ? 64 - (unsigned)__builtin_clzll(value) : 0;
-}
-
 static uint64_t
 magnitude(int64_t value)
 {
@@ -271,11 +265,11 @@ count_lengths(const int64_t *r, size_t m, int64_t base, bool zigzag, uint32_t co
     memset(counts, 0, 65 * sizeof *counts);
     size_t i = 0;
     for (; i + 2 <= m; i += 2) {
-        counts[bit_length(to_word(r[i], base, zigzag))]++;
-        odd[bit_length(to_word(r[i + 1], base, zigzag))]++;
+        counts[ch_bit_length(to_word(r[i], base, zigzag))]++;
+        odd[ch_bit_length(to_word(r[i + 1], base, zigzag))]++;
     }
     if (i < m)
-        counts[bit_length(to_word(r[i], base, zigzag))]++;
+        counts[ch_bit_length(to_word(r[i], base, zigzag))]++;
     for (unsigned k = 0; k < 65; k++)
         counts[k] += odd[k];
 }

@@ -136,7 +136,7 @@ ch_status_t
 ch_string_column_decode(ch_column_scratch_t *scratch, ch_bytes_t from, size_t n,
                         ch_points_t *points, ch_value_t *out, size_t *used_out)
 {
-    size_t used, total;
+    size_t used, total = 0;
     ch_status_t status = ch_int_column_decode(scratch, from, n, scratch->values, &used);
     if (status >= 0)
         status = sum_lengths(scratch->values, n, &total);
