@@ -5,7 +5,7 @@
  * Idea     v is d / 10^e, rounded by one IEEE division, for a small integer d; where it is not (a sum
  *          with rounding dirt, NaN, -0.0, infinity) the difference in bits goes to a second column,
  *          which costs next to nothing when it is rare. One exponent per column.
- * Example  1.5 2.25 -0.0: e = 2, d = 150 225 0, corrections 0 0 INT64_MIN (the sign bit).
+ * Example  ... 1.5 2.25 -0.0 ...: e = 2, d = 150 225 0, corrections 0 0 INT64_MIN (the sign bit).
  * Others   BITS for full-precision noise: bits in an order that integers have too, so that
  *          neighbours are near. DICTIONARY where few patterns repeat (converters with odd
  *          calibration, status codes), kept only when it is smaller.
@@ -306,6 +306,9 @@ put_decimals(ch_column_scratch_t *scratch, size_t n, const plan_t *plan, uint8_t
     *to++ = (uint8_t)(plan->exponent |
                       (scratch->decimal_exact ? 0u : CH_FLOAT_HAS_CORRECTIONS));
     to += ch_int_column_encode(scratch, scratch->decimals, n, to);
+#ifdef CH_FAULT_COLUMN_CORRECTIONS_ZERO
+    memset(scratch->corrections, 0, n * sizeof *scratch->corrections);
+#endif
     if (!scratch->decimal_exact)
         to += ch_int_column_encode(scratch, scratch->corrections, n, to);
     return to;

@@ -433,7 +433,7 @@ const ch_int_set_t ch_int_sets[] = {
     {"constant", 0.006, fill_constant},
     {"parabola", 0.006, fill_parabola},
     {"rare_outliers", 0.30, fill_rare_outliers},
-    {"multiples", 1.3, fill_multiples},
+    {"multiples", 1.4, fill_multiples},
     {"steps_down", 0.5, fill_steps_down},
     {"half_turns", 0, fill_half_turns},
     {"any", 0, fill_any},
