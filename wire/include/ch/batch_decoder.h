@@ -28,6 +28,7 @@ void ch_batch_decoder_destroy(ch_batch_decoder_t **decoder);
 ///                    it decodes but is refused: *reject_out says where and why (its code is the
 ///                    status returned), *batch_out is an empty batch with the identity, if it had
 ///                    a usable one: with `identity.present` the refusal consumes the seq.
+///   CH_ERR_BUSY      no memory for the scratch: consumes nothing, the producer will send it again.
 ch_status_t ch_batch_decode(ch_batch_decoder_t *decoder, ch_bytes_t frame, int64_t now_ns,
                             const ch_batch_t **batch_out,
                             ch_reject_t *reject_out) CH_MUST_CHECK;

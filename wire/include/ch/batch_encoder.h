@@ -71,7 +71,7 @@ typedef struct ch_batch_table {
 void ch_batch_encoder_table(ch_batch_encoder_t *encoder, const ch_batch_table_t *table);
 
 /// Points added since reset (NONE values not counted), and the size `finish` would give, identity
-/// included, to within 128 bytes above.
+/// included, to within 176 bytes above.
 uint32_t ch_batch_encoder_points(const ch_batch_encoder_t *encoder);
 size_t ch_batch_encoder_size(const ch_batch_encoder_t *encoder);
 

@@ -32,7 +32,7 @@ typedef struct ch_item {
         bool boolean;
         int64_t i64;
         uint64_t u64;
-        double f64;       /* a float32 is widened, its payload bits kept where they fit */
+        double f64;       /* a float32 is widened */
         ch_bytes_t bytes; /* STR, BIN, EXT */
     };
 } ch_item_t;
@@ -45,7 +45,9 @@ typedef struct ch_cursor {
 static inline ch_cursor_t
 ch_cursor(ch_bytes_t bytes)
 {
-    return (ch_cursor_t){.at = bytes.data, .end = bytes.data + bytes.size};
+    const uint8_t *end =
+        bytes.size ? bytes.data + bytes.size : bytes.data; /* NULL + 0 is UB */
+    return (ch_cursor_t){.at = bytes.data, .end = end};
 }
 
 static inline bool

@@ -1,0 +1,527 @@
+/* batch_columns.c - the fast shapes of a batch: `series` and `tables`.
+ *
+ * Blame   Columns are checked as columns, which finds the first fault of a column, not the first bad
+ *         point of the batch. So a table that has any fault is walked a second time, cell by cell in
+ *         the order of its points (table_blame): a refusal may be slow, a good table must not be.
+ */
+#include "batch_reader.h"
+
+#include <stdlib.h>
+
+/* ---- series */
+
+/* One `[key, times, values]`, opened. */
+typedef struct series {
+    ch_bytes_t name, labels;
+    ch_batch_times_t times;
+    ch_batch_column_t values;
+} series_t;
+
+/* Read what an entry is made of. Faults: of its form in *form, of its key in *key. */
+static bool
+open_series(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, series_t *series,
+            ch_fault_t *form, ch_fault_t *key)
+{
+    ch_item_t item;
+    if (!ch_cursor_next(cursor, &item) || item.kind != CH_ITEM_ARRAY || item.count != 3)
+        return ch_fault(form, CH_ERR_INVALID, "not [key, times, values]");
+    ch_cursor_t key_at = *cursor;
+    if (!ch_cursor_skip(cursor, NULL) ||
+        !ch_batch_open_times(decoder, cursor, false, &series->times, form) ||
+        !ch_batch_open_values(cursor, &series->values, form))
+        return false;
+    if (!series->times.any && series->times.count != series->values.count)
+        return ch_fault(form, CH_ERR_INVALID, "times and values differ in length");
+    return ch_batch_read_key(decoder, &key_at, &series->name, &series->labels, key) ||
+           key->code;
+}
+
+/* The fault whose point comes first: that of the key, of a time, of a value. */
+static ch_fault_t
+first_fault(ch_fault_t key, ch_fault_t time, ch_fault_t value)
+{
+    ch_fault_t first = key;
+    if (time.code && (!first.code || time.at < first.at))
+        first = time;
+    if (value.code && (!first.code || value.at < first.at))
+        first = value;
+    return first;
+}
+
+static bool
+add_series(ch_batch_decoder_t *decoder, const series_t *series, ch_times_t times,
+           ch_values_t values)
+{
+    ch_bytes_t *name = ch_batch_alloc(decoder, 2, sizeof *name);
+    ch_values_t *column = ch_batch_alloc(decoder, 1, sizeof *column);
+    if (!name || !column ||
+        !ch_batch_count_key(decoder, series->name.size + series->labels.size))
+        return false;
+    ch_batch_block_t *block = ch_batch_add_block(decoder);
+    if (!block)
+        return false;
+    name[0] = series->name;
+    name[1] = series->labels;
+    *column = values;
+    *block = (ch_batch_block_t){.kind = CH_BLOCK_SERIES,
+                                .rows = series->values.count,
+                                .fields = 1,
+                                .names = &name[0],
+                                .labels = &name[1],
+                                .times = times,
+                                .values = column};
+    return true;
+}
+
+static bool
+decode_series(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, uint32_t index)
+{
+    series_t series;
+    ch_fault_t form = {0}, key = {0}, time = {0}, value = {0};
+    if (!open_series(decoder, cursor, &series, &form, &key))
+        return form.code && ch_batch_refuse(decoder, form.code, -1, "series[%u]: %s",
+                                            index, form.what);
+    uint32_t base = decoder->batch.points, count = series.values.count;
+    ch_times_t times;
+    ch_values_t values;
+    if (!ch_batch_count_points(decoder, count) ||
+        !ch_batch_load_times(decoder, &series.times, count, &times, &time) ||
+        !ch_batch_load_values(decoder, &series.values, &values, NULL, &value))
+        return false;
+    ch_fault_t fault = first_fault(key, time, value);
+    if (fault.code)
+        return ch_batch_refuse(decoder, fault.code, count ? (int64_t)base + fault.at : -1,
+                               "series[%u]: %s", index, fault.what);
+    return count == 0 || add_series(decoder, &series, times, values);
+}
+
+bool
+ch_batch_decode_series(ch_batch_decoder_t *decoder, ch_cursor_t cursor)
+{
+    ch_item_t item;
+    if (!ch_cursor_next(&cursor, &item) || item.kind != CH_ITEM_ARRAY)
+        return ch_batch_refuse(decoder, CH_ERR_INVALID, -1, "series is no array");
+    for (uint32_t i = 0; i < item.count; i++)
+        if (!decode_series(decoder, &cursor, i))
+            return false;
+    return true;
+}
+
+/* ---- tables */
+
+enum { PART_NAME, PART_LABELS, PART_FIELDS, PART_ROWS, PART_TIMES, PART_VALUES, PARTS };
+
+static const char *const part_names[PARTS] = {"name", "labels", "fields",
+                                              "rows", "times",  "values"};
+
+typedef struct table {
+    ch_cursor_t parts[PARTS]; /* at each part's value */
+    ch_bytes_t name;
+    uint32_t label_count;
+    uint32_t order[CH_BATCH_LABELS_MAX]; /* place of the i-th label in sorted order */
+    uint32_t rows;
+    uint32_t fields;
+    ch_cursor_t rows_at;    /* at the first row */
+    ch_cursor_t columns_at; /* at the first column */
+    ch_batch_times_t times;
+    ch_batch_column_t *columns;
+    ch_bytes_t *names; /* name_field; size 0: a bad field */
+    ch_fault_t whole;  /* of every point: the name, a label's name */
+    ch_fault_t times_fault;
+    uint32_t none_count;
+} table_t;
+
+/* Find the parts; every one must be there, once. */
+static const char *
+find_parts(ch_cursor_t *cursor, table_t *table)
+{
+    ch_item_t item;
+    ch_cursor_t inside = *cursor;
+    if (!ch_cursor_skip(cursor, NULL) || !ch_cursor_next(&inside, &item) ||
+        item.kind != CH_ITEM_MAP)
+        return "not a map";
+    for (uint32_t i = 0; i < item.count; i++) {
+        ch_item_t key = {0};
+        ch_cursor_t key_at = inside;
+        if (!ch_cursor_skip(&inside, NULL) || !ch_cursor_next(&key_at, &key))
+            return "not a map";
+        for (int part = 0; part < PARTS; part++) {
+            if (!ch_item_is(&key, part_names[part]))
+                continue;
+            if (table->parts[part].at)
+                return "a key is given twice";
+            table->parts[part] = inside;
+        }
+        if (!ch_cursor_skip(&inside, NULL))
+            return "not a map";
+    }
+    for (int part = 0; part < PARTS; part++)
+        if (!table->parts[part].at)
+            return "name, labels, fields, rows, times or values is missing";
+    return NULL;
+}
+
+/* The count of an array part; the cursor moves to its first item. */
+static bool
+open_array(ch_cursor_t *cursor, uint32_t *count_out)
+{
+    ch_item_t item;
+    if (!ch_cursor_next(cursor, &item) || item.kind != CH_ITEM_ARRAY)
+        return false;
+    *count_out = item.count;
+    return true;
+}
+
+/* Label names: read, and put in order once for all rows. */
+static const char *
+read_label_names(ch_batch_decoder_t *decoder, table_t *table)
+{
+    ch_cursor_t cursor = table->parts[PART_LABELS];
+    if (!open_array(&cursor, &table->label_count))
+        return "labels is no array";
+    if (table->label_count > CH_BATCH_LABELS_MAX) {
+        ch_fault(&table->whole, CH_ERR_LIMIT, "too many labels");
+        table->label_count = 0;
+        return NULL;
+    }
+    for (uint32_t i = 0; i < table->label_count; i++) {
+        ch_item_t item;
+        if (!ch_cursor_next(&cursor, &item) || item.kind != CH_ITEM_STR)
+            return "labels is no array of strings";
+        uint32_t place = i;
+        for (; place > 0 &&
+               ch_bytes_compare(decoder->labels[place - 1].name, item.bytes) > 0;
+             place--) {
+            decoder->labels[place].name = decoder->labels[place - 1].name;
+        }
+        decoder->labels[place].name = item.bytes;
+        for (uint32_t k = 0; k < i; k++)
+            table->order[k] += table->order[k] >= place;
+        table->order[i] = place;
+    }
+    return NULL;
+}
+
+static void
+check_label_names(ch_batch_decoder_t *decoder, table_t *table)
+{
+    if (!ch_series_name_valid(table->name))
+        ch_fault(&table->whole, CH_ERR_INVALID, "the name is not valid");
+    for (uint32_t i = 0; i < table->label_count && !table->whole.code; i++) {
+        ch_bytes_t name = decoder->labels[i].name;
+        if (!ch_series_name_valid(name))
+            ch_fault(&table->whole, CH_ERR_INVALID, "a label name is not valid");
+        else if (ch_bytes_equal(name, ch_bytes_text("__name__")))
+            ch_fault(&table->whole, CH_ERR_INVALID, "__name__ is not a label here");
+        else if (i > 0 && ch_bytes_equal(name, decoder->labels[i - 1].name))
+            ch_fault(&table->whole, CH_ERR_INVALID, "a label is given twice");
+    }
+}
+
+/* Columns: opened and their lengths compared. */
+static const char *
+open_columns(ch_batch_decoder_t *decoder, table_t *table)
+{
+    uint32_t count;
+    ch_fault_t fault = {0};
+    ch_cursor_t cursor = table->parts[PART_VALUES];
+    if (!open_array(&cursor, &count))
+        return "values is no array of columns";
+    if (count != table->fields)
+        return "fields and values differ in length";
+    table->columns = ch_batch_alloc(decoder, count, sizeof *table->columns);
+    if (!table->columns)
+        return NULL;
+    for (uint32_t j = 0; j < count; j++) {
+        if (!ch_batch_open_values(&cursor, &table->columns[j], &fault))
+            return fault.what;
+        if (table->columns[j].count != table->rows)
+            return "a column and rows differ in length";
+    }
+    return NULL;
+}
+
+/* The form of the table; content comes later. Returns what is wrong with it. */
+static const char *
+open_table(ch_batch_decoder_t *decoder, table_t *table)
+{
+    ch_item_t item;
+    ch_fault_t fault = {0};
+    ch_cursor_t at = table->parts[PART_NAME];
+    if (!ch_cursor_next(&at, &item) || item.kind != CH_ITEM_STR)
+        return "name is no string";
+    table->name = item.bytes;
+    const char *what = read_label_names(decoder, table);
+    if (what)
+        return what;
+    check_label_names(decoder, table);
+    at = table->parts[PART_FIELDS];
+    if (!open_array(&at, &table->fields))
+        return "fields is no array";
+    table->rows_at = table->parts[PART_ROWS];
+    if (!open_array(&table->rows_at, &table->rows))
+        return "rows is no array";
+    at = table->parts[PART_TIMES];
+    if (!ch_batch_open_times(decoder, &at, true, &table->times, &fault))
+        return fault.what;
+    if (!table->times.any && table->times.count != table->rows)
+        return "times and rows differ in length";
+    if (!ch_batch_count_cells(decoder, table->rows, table->fields))
+        return NULL;
+    return open_columns(decoder, table);
+}
+
+/* name_field of every field. The first fault goes to *fault, its field then has no name. */
+static bool
+join_names(ch_batch_decoder_t *decoder, table_t *table, ch_fault_t *fault)
+{
+    ch_cursor_t cursor = table->parts[PART_FIELDS];
+    uint32_t count;
+    open_array(&cursor, &count);
+    table->names = ch_batch_alloc(decoder, count, sizeof *table->names);
+    if (!table->names)
+        return false;
+    for (uint32_t j = 0; j < count; j++) {
+        ch_cursor_t start = cursor;
+        ch_item_t item;
+        table->names[j] = (ch_bytes_t){0};
+        bool text = ch_cursor_next(&cursor, &item) && item.kind == CH_ITEM_STR;
+        if (!text) {
+            cursor = start;
+            ch_cursor_skip(&cursor, NULL);
+            ch_fault(fault, CH_ERR_INVALID, "a field name is no string");
+        } else if (!ch_batch_join_name(decoder, table->name, item.bytes, &table->names[j],
+                                       fault) &&
+                   decoder->no_memory) {
+            return false;
+        }
+        if (!ch_batch_count_key(decoder, table->names[j].size))
+            return false;
+    }
+    return true;
+}
+
+/* The values of one row, in sorted order, into decoder->labels; the cursor moves on. */
+static bool
+read_row(ch_batch_decoder_t *decoder, const table_t *table, ch_cursor_t *cursor,
+         ch_fault_t *fault)
+{
+    ch_cursor_t start = *cursor;
+    ch_item_t item;
+    if (!ch_cursor_next(cursor, &item) || item.kind != CH_ITEM_ARRAY ||
+        item.count != table->label_count)
+        goto bad;
+    for (uint32_t i = 0; i < table->label_count; i++) {
+        ch_label_t *label = &decoder->labels[table->order[i]];
+        if (!ch_cursor_next(cursor, &item) ||
+            (item.kind != CH_ITEM_STR && item.kind != CH_ITEM_NIL))
+            goto bad;
+        label->value = item.kind == CH_ITEM_STR ? item.bytes : (ch_bytes_t){0};
+    }
+    return true;
+bad:
+    *cursor = start;
+    ch_cursor_skip(cursor, NULL);
+    return ch_fault(fault, CH_ERR_INVALID,
+                    "a row is no array of label values, one for each label");
+}
+
+static bool
+format_row(ch_batch_decoder_t *decoder, const table_t *table, ch_cursor_t *cursor,
+           ch_bytes_t *labels_out, ch_fault_t *fault)
+{
+    return read_row(decoder, table, cursor, fault) &&
+           ch_batch_write_labels(decoder, decoder->labels, table->label_count, labels_out,
+                                 fault);
+}
+
+/* Label texts of all rows. */
+static bool
+format_rows(ch_batch_decoder_t *decoder, table_t *table, ch_bytes_t *labels,
+            ch_fault_t *fault)
+{
+    ch_cursor_t cursor = table->rows_at;
+    for (uint32_t i = 0; i < table->rows && !fault->code; i++) {
+        labels[i] = (ch_bytes_t){0};
+        if (!format_row(decoder, table, &cursor, &labels[i], fault))
+            return fault->code != CH_OK;
+        if (!ch_batch_count_key(decoder, labels[i].size))
+            return false;
+    }
+    return true;
+}
+
+/* Is the longest name with the longest labels a key that is short enough? */
+static bool
+keys_fit(const ch_batch_decoder_t *decoder, const ch_batch_block_t *block)
+{
+    size_t name = 0, labels = 0;
+    for (uint32_t j = 0; j < block->fields; j++)
+        name = block->names[j].size > name ? block->names[j].size : name;
+    for (uint32_t i = 0; i < block->rows; i++)
+        labels = block->labels[i].size > labels ? block->labels[i].size : labels;
+    return name + (labels ? labels + 2 : 0) <= decoder->limits.key_bytes;
+}
+
+/* Some keys are too long; true when all of them are of cells without a point. */
+static bool
+long_keys_are_nil(ch_batch_decoder_t *decoder, const ch_batch_block_t *block,
+                  uint32_t index)
+{
+    int64_t point = decoder->batch.points;
+    for (uint32_t i = 0; i < block->rows; i++)
+        for (uint32_t j = 0; j < block->fields; j++) {
+            if (ch_values_at(&block->values[j], i).type == CH_VALUE_NONE)
+                continue;
+            if (ch_series_key_size(block->names[j], block->labels[i]) >
+                decoder->limits.key_bytes)
+                return ch_batch_refuse(decoder, CH_ERR_LIMIT, point,
+                                       "tables[%u]: a canonical key is too long", index);
+            point++;
+        }
+    return true;
+}
+
+/* The value at row i of a column; an array's cursor moves on. */
+static bool
+cell_value(ch_batch_column_t *column, uint32_t i, ch_value_t *value_out,
+           ch_fault_t *fault)
+{
+    if (column->array)
+        return ch_batch_read_value(&column->cursor, value_out, fault);
+    *value_out = ch_values_at(&column->values, i);
+    return true;
+}
+
+/* What is wrong with cell (i, j), if anything. `row`: the fault of the row as such. */
+static ch_fault_t
+cell_fault(ch_batch_decoder_t *decoder, const table_t *table, uint32_t field,
+           ch_bytes_t labels, ch_fault_t row, ch_fault_t value)
+{
+    ch_fault_t fault = {0};
+    if (table->whole.code)
+        return table->whole;
+    if (row.code)
+        return row;
+    if (table->names[field].size == 0)
+        ch_fault(&fault, CH_ERR_INVALID, "a field name is not valid");
+    else if (ch_series_key_size(table->names[field], labels) > decoder->limits.key_bytes)
+        ch_fault(&fault, CH_ERR_LIMIT, "a canonical key is too long");
+    return fault.code ? fault : value;
+}
+
+/* Is the time of row i bad? An array's cursor moves on. */
+static ch_fault_t
+row_time_fault(const table_t *table, uint32_t i, ch_cursor_t *times_at)
+{
+    ch_fault_t fault = {0};
+    ch_cursor_t at = *times_at;
+    ch_item_t item;
+    int64_t time;
+    if (!table->times.array)
+        return table->times_fault.code && i >= table->times_fault.at ? table->times_fault
+                                                                     : fault;
+    ch_cursor_skip(times_at, NULL);
+    if (!ch_cursor_next(&at, &item) || !ch_item_time(&item, &time))
+        ch_fault(&fault, CH_ERR_INVALID, "a time is no int64 nanoseconds");
+    return fault;
+}
+
+/* Find the first bad point and refuse the batch for it; `other` when no point is bad. */
+static bool
+table_blame(ch_batch_decoder_t *decoder, table_t *table, uint32_t index, ch_fault_t other)
+{
+    ch_cursor_t rows_at = table->rows_at, times_at = table->times.cursor;
+    int64_t point = decoder->batch.points;
+    for (uint32_t i = 0; i < table->rows; i++) {
+        ch_fault_t row = {0}, time = row_time_fault(table, i, &times_at);
+        ch_bytes_t labels = {0};
+        if (!format_row(decoder, table, &rows_at, &labels, &row) && !row.code)
+            return false;
+        if (labels.data) /* only its size is needed from here on */
+            ch_scratch_trim(&decoder->scratch, labels.data, 0);
+        for (uint32_t j = 0; j < table->fields; j++) {
+            ch_value_t value = {.type = CH_VALUE_INT};
+            ch_fault_t bad = {0};
+            if (cell_value(&table->columns[j], i, &value, &bad) &&
+                value.type == CH_VALUE_NONE)
+                continue;
+            bad = cell_fault(decoder, table, j, labels, row.code ? row : time, bad);
+            if (bad.code)
+                return ch_batch_refuse(decoder, bad.code, point, "tables[%u]: %s", index,
+                                       bad.what);
+            point++;
+        }
+    }
+    return ch_batch_refuse(decoder, other.code, -1, "tables[%u]: %s", index, other.what);
+}
+
+/* Everything a block needs, as columns. False: no memory, a limit, or *fault. */
+static bool
+load_table(ch_batch_decoder_t *decoder, table_t *table, ch_batch_block_t *block,
+           ch_fault_t *fault)
+{
+    *fault = table->whole;
+    ch_bytes_t *labels = ch_batch_alloc(decoder, table->rows, sizeof *labels);
+    ch_values_t *values = ch_batch_alloc(decoder, table->fields, sizeof *values);
+    if (!labels || !values || !join_names(decoder, table, fault) ||
+        !ch_batch_load_times(decoder, &table->times, table->rows, &block->times,
+                             &table->times_fault))
+        return false;
+    if (table->times_fault.code && !fault->code)
+        *fault = table->times_fault;
+    if (fault->code || !format_rows(decoder, table, labels, fault))
+        return false;
+    for (uint32_t j = 0; j < table->fields && !fault->code; j++)
+        if (!ch_batch_load_values(decoder, &table->columns[j], &values[j],
+                                  &table->none_count, fault))
+            return false;
+    block->kind = CH_BLOCK_TABLE;
+    block->rows = table->rows;
+    block->fields = table->fields;
+    block->names = table->names;
+    block->labels = labels;
+    block->values = values;
+    return !fault->code;
+}
+
+static bool
+decode_table(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, uint32_t index)
+{
+    table_t table = {0};
+    ch_batch_block_t block = {0};
+    ch_fault_t fault = {0};
+    const char *what = find_parts(cursor, &table);
+    if (!what)
+        what = open_table(decoder, &table);
+    if (what)
+        return ch_batch_refuse(decoder, CH_ERR_INVALID, -1, "tables[%u]: %s", index,
+                               what);
+    if (ch_batch_refused(decoder))
+        return false;
+    if (!load_table(decoder, &table, &block, &fault))
+        return fault.code && table_blame(decoder, &table, index, fault);
+    if (!keys_fit(decoder, &block) && !long_keys_are_nil(decoder, &block, index))
+        return false;
+    uint64_t points = (uint64_t)table.rows * table.fields - table.none_count;
+    if (!ch_batch_count_points(decoder, points))
+        return false;
+    if (points == 0)
+        return true;
+    ch_batch_block_t *place = ch_batch_add_block(decoder);
+    if (place)
+        *place = block;
+    return place != NULL;
+}
+
+bool
+ch_batch_decode_tables(ch_batch_decoder_t *decoder, ch_cursor_t cursor)
+{
+    ch_item_t item;
+    if (!ch_cursor_next(&cursor, &item) || item.kind != CH_ITEM_ARRAY)
+        return ch_batch_refuse(decoder, CH_ERR_INVALID, -1, "tables is no array");
+    for (uint32_t i = 0; i < item.count; i++)
+        if (!decode_table(decoder, &cursor, i))
+            return false;
+    return true;
+}
