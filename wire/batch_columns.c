@@ -125,7 +125,7 @@ typedef struct table {
     ch_cursor_t columns_at; /* at the first column */
     ch_batch_times_t times;
     ch_batch_column_t *columns;
-    ch_bytes_t *names; /* name_field; size 0: a bad field */
+    ch_bytes_t *names; /* name_field; size 0: not valid, or (data not NULL) too long */
     ch_fault_t whole;  /* of every point: the name, a label's name */
     ch_fault_t times_fault;
     uint32_t none_count;
@@ -283,18 +283,23 @@ join_names(ch_batch_decoder_t *decoder, table_t *table, ch_fault_t *fault)
         return false;
     for (uint32_t j = 0; j < count; j++) {
         ch_cursor_t start = cursor;
+        ch_fault_t bad = {0};
         ch_item_t item;
         table->names[j] = (ch_bytes_t){0};
         bool text = ch_cursor_next(&cursor, &item) && item.kind == CH_ITEM_STR;
         if (!text) {
             cursor = start;
             ch_cursor_skip(&cursor, NULL);
-            ch_fault(fault, CH_ERR_INVALID, "a field name is no string");
+            ch_fault(&bad, CH_ERR_INVALID, "a field name is no string");
         } else if (!ch_batch_join_name(decoder, table->name, item.bytes, &table->names[j],
-                                       fault) &&
-                   decoder->no_memory) {
-            return false;
+                                       &bad)) {
+            if (decoder->no_memory)
+                return false;
+            table->names[j] =
+                ch_bytes(bad.code == CH_ERR_LIMIT ? item.bytes.data : NULL, 0);
         }
+        if (bad.code && !fault->code)
+            *fault = bad;
         if (!ch_batch_count_key(decoder, table->names[j].size))
             return false;
     }
@@ -403,9 +408,11 @@ cell_fault(ch_batch_decoder_t *decoder, const table_t *table, uint32_t field,
         return table->whole;
     if (row.code)
         return row;
-    if (table->names[field].size == 0)
+    ch_bytes_t name = table->names[field];
+    if (name.size == 0 && !name.data)
         ch_fault(&fault, CH_ERR_INVALID, "a field name is not valid");
-    else if (ch_series_key_size(table->names[field], labels) > decoder->limits.key_bytes)
+    else if (name.size == 0 ||
+             ch_series_key_size(name, labels) > decoder->limits.key_bytes)
         ch_fault(&fault, CH_ERR_LIMIT, "a canonical key is too long");
     return fault.code ? fault : value;
 }
