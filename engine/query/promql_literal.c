@@ -108,10 +108,11 @@ ch_promql_duration(ch_bytes_t text, int64_t *duration_out)
 bool
 ch_promql_seconds(double seconds, int64_t *duration_out)
 {
-    double ns = seconds * 1e9;
-    if (!(fabs(ns) < 9.2e18))
+    if (!(fabs(seconds) < 9.2e9))
         return false;
-    *duration_out = (int64_t)llround(ns);
+    /* A time of today times 1e9 needs more than 53 bits; microseconds of it fit. */
+    bool fits = fabs(seconds) < 1e6;
+    *duration_out = fits ? llround(seconds * 1e9) : llround(seconds * 1e6) * 1000;
     return true;
 }
 

@@ -15,7 +15,7 @@ bool ch_promql_number(ch_bytes_t text, double *number_out);
 /// once. Returns CH_OK, CH_ERR_INVALID (not a duration) or CH_ERR_LIMIT (beyond 292 years).
 ch_status_t ch_promql_duration(ch_bytes_t text, int64_t *duration_out) CH_MUST_CHECK;
 
-/// Seconds as ns, rounded; false when it is no number or beyond 292 years.
+/// Seconds as ns, rounded (to us from 1e6 s on, where a double holds no more); false when it is no number or beyond 292 years.
 bool ch_promql_seconds(double seconds, int64_t *duration_out);
 
 /// Decode the inside of a quoted string: Go's escapes for " and ', nothing for `.

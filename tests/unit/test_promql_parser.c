@@ -249,6 +249,7 @@ test_selectors_are_read(void **state)
         {"up[5m] offset 1h @ 10", "{__name__='up'}[300000ms] offset 3600000ms @ 10000ms"},
         {"up offset -30s", "{__name__='up'} offset -30000ms"},
         {"up @ start() offset 1m", "{__name__='up'} offset 60000ms @ start"},
+        {"up @ 1700000000.123", "{__name__='up'} @ 1700000000123ms"},
         {"up @ -1.5", "{__name__='up'} @ -1500ms"},
         {"up[1h:5m] @ end()", "{__name__='up'}[3600000ms:300000ms] @ end"},
         {"rate(up[5m])[1h:]", "rate[{__name__='up'}[300000ms]][3600000ms:0ms]"},
