@@ -201,6 +201,35 @@ report(columns_t *columns, const char *name)
     printf("\n");
 }
 
+/* What a flush pays for a short chunk: both columns, aggregates and the directory entry. */
+static void
+report_chunk(columns_t *columns, size_t n)
+{
+    static uint8_t times[N_MAX * 9 + 256], values[N_MAX * 18 + 256], entry[160];
+    ch_rng_t rng;
+    ch_points_t points = {0};
+    double best = INFINITY;
+    ch_rng_seed(&rng, 1);
+    fill_cpu(&rng, columns->x[0], n);
+    fill_times(&rng, columns->x[1], n);
+    for (size_t i = 0; i < n; i++)
+        ch_points_append(&points, columns->x[1][i], ch_value_int(columns->x[0][i]));
+    size_t bytes = 0, repeats = 400000 / n;
+    for (int run = 0; run < RUNS; run++) {
+        double start = now_ns();
+        for (size_t i = 0; i < repeats; i++) {
+            ch_chunk_t chunk;
+            ch_chunk_encode(columns->scratch, &points, 0, n, times, values, &chunk);
+            bytes = (size_t)(ch_chunk_put(entry, &chunk, 0, 0) - entry) +
+                    chunk.times_bytes + chunk.values_bytes;
+        }
+        best = fmin(best, (now_ns() - start) / (double)repeats);
+    }
+    printf("chunk of ints    %5zu %7.3f   %6.0f (%6.0f ns)\n", n,
+           (double)bytes / (double)n, (double)n / best * 1e3, best);
+    ch_points_release(&points);
+}
+
 int
 main(void)
 {
@@ -237,6 +266,8 @@ main(void)
             report(columns, sets[set].name);
         }
     }
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++)
+        report_chunk(columns, lengths[l]);
     for (size_t c = 0; c < COLUMNS; c++)
         ch_free(columns->bytes[c]);
     ch_column_scratch_destroy(&columns->scratch);

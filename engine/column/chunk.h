@@ -1,5 +1,5 @@
 /// A chunk: up to CH_CHUNK_POINTS_MAX points of one series as a time column and a value column,
-/// with aggregates in its directory entry (docs/format/sstable.md, "Chunk").
+/// with aggregates in its directory entry (docs/format/column.md).
 ///
 /// Threads  a ch_column_scratch_t belongs to one thread; everything else is pure.
 #ifndef CH_COLUMN_CHUNK_H
@@ -26,7 +26,7 @@ enum {
 
 /// Directory entry of a chunk, in memory.
 typedef struct ch_chunk {
-    uint8_t type; /* CODEC 4.3: 0 int, 1 float, 2 bool, 3 string, 4 mixed */
+    uint8_t type; /* 0 int, 1 float, 2 bool, 3 string, 4 mixed */
     uint8_t flags;
     uint32_t count;
     int64_t time_first, time_last;
@@ -49,7 +49,8 @@ void ch_chunk_encode(ch_column_scratch_t *scratch, const ch_points_t *points, si
                      ch_chunk_t *chunk_out);
 
 /// Append the decoded points to `points`. Both columns have CH_COLUMN_PAD readable bytes behind.
-/// Errors: CH_ERR_CORRUPT. On error `points` keeps its old count.
+/// Errors: CH_ERR_CORRUPT, CH_ERR_UNSUPPORTED (entropy-coded columns of a later version), CH_ERR_LIMIT
+/// (no memory for decompressed strings). On error `points` keeps its old count.
 ch_status_t ch_chunk_decode(ch_column_scratch_t *scratch, const ch_chunk_t *chunk,
                             ch_bytes_t times, ch_bytes_t values,
                             ch_points_t *points) CH_MUST_CHECK;
