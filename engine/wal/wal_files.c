@@ -129,6 +129,24 @@ ch_wal_listing_release(ch_wal_listing_t *listing)
     ch_wal_numbers_release(&listing->spares);
 }
 
+static ch_status_t
+sync_final(ch_status_t status)
+{
+    return status == CH_ERR_NOSPACE ? CH_ERR_IO : status;
+}
+
+ch_status_t
+ch_wal_sync_file(ch_file_t *file)
+{
+    return sync_final(ch_fs_sync(file));
+}
+
+ch_status_t
+ch_wal_sync_directory(ch_fs_t *fs, const char *directory)
+{
+    return sync_final(ch_fs_sync_dir(fs, directory));
+}
+
 ch_status_t
 ch_wal_sync_parent(ch_fs_t *fs, const char *directory)
 {
@@ -136,7 +154,7 @@ ch_wal_sync_parent(ch_fs_t *fs, const char *directory)
     char *slash = strrchr(parent, '/');
     if (slash)
         slash[slash == parent ? 1 : 0] = '\0';
-    ch_status_t status = ch_fs_sync_dir(fs, slash ? parent : ".");
+    ch_status_t status = ch_wal_sync_directory(fs, slash ? parent : ".");
     ch_free(parent);
     return status;
 }

@@ -36,6 +36,11 @@ ch_status_t ch_wal_list(ch_fs_t *fs, const char *directory,
                         ch_wal_listing_t *listing) CH_MUST_CHECK;
 void ch_wal_listing_release(ch_wal_listing_t *listing);
 
+/// Sync a file, or the directory. A failed sync is CH_ERR_IO whatever its reason: what it lost is
+/// unknown, and a second one would say that all is well.
+ch_status_t ch_wal_sync_file(ch_file_t *file) CH_MUST_CHECK;
+ch_status_t ch_wal_sync_directory(ch_fs_t *fs, const char *directory) CH_MUST_CHECK;
+
 /// Sync the directory's own name in its parent.
 ch_status_t ch_wal_sync_parent(ch_fs_t *fs, const char *directory) CH_MUST_CHECK;
 

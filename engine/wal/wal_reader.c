@@ -3,8 +3,10 @@
  * Problem     A crash leaves a bad group at the end of the log; so does a rotten sector in the middle. The
  *             first must be cut off, the second must never be.
  * Idea        A group says in `durable_end` what was durable when it was written. If a group behind
- *             the bad one says that the bad one was durable, or a seal stands there, it is damage.
+ *             the bad one (or the seal) says that the bad one was durable, it is damage.
  *             Without such evidence nobody was ever told of the bad group: a torn tail.
+ * Caveat      That a seal is there proves nothing: it may reach the disk when the unsynced empty
+ *             group before it does not. That group holds nothing, and cutting there loses nothing.
  * Invariant   Everything before `offset` is valid, chained and counted in the digest.
  */
 #include "wal/wal_reader.h"
@@ -147,7 +149,8 @@ ch_wal_reader_evidence(ch_wal_reader_t *reader, const ch_wal_segment_t *segment,
             return status;
         if ((ch_wal_group_decode(segment, offset, block, &group) &&
              group.durable_end > bad) ||
-            ch_wal_seal_decode(segment, offset, block, &seal)) {
+            (ch_wal_seal_decode(segment, offset, block, &seal) &&
+             seal.durable_end > bad)) {
             *evidence_out = offset;
             return CH_OK;
         }

@@ -150,8 +150,10 @@ find_needed(recover_t *recover)
         if (base <= need)
             return CH_OK;
     }
-    if (recover->needed == recover->count)
-        return CH_OK; /* no segment */
+    if (recover->count == 0) {
+        recover->needed = 0;
+        return CH_OK;
+    }
     return damage(recover, segments->list[0], 0, 0,
                   "records before this segment's first are missing");
 }
@@ -317,7 +319,8 @@ write_seal(recover_t *recover, ch_file_t *to)
         .last_lsn = reader->lsn_next - 1,
         .bytes = reader->offset,
         .chain = reader->chain,
-        .term = {.number = recover->options->term, .node = recover->options->term_node}};
+        .term = {.number = recover->options->term, .node = recover->options->term_node},
+        .durable_end = reader->offset};
     ch_digest_value(reader->digest, seal.digest);
     ch_wal_seal_encode(&reader->segment, &seal, block);
     return ch_fs_write(to, reader->offset, block, sizeof block);
@@ -340,12 +343,12 @@ cut_by_copy(recover_t *recover)
     if (status >= 0)
         status = write_seal(recover, copy);
     if (status >= 0)
-        status = ch_fs_sync(copy);
+        status = ch_wal_sync_file(copy);
     ch_fs_close(&copy);
     if (status >= 0)
         status = ch_fs_rename(fs, tmp, path);
     if (status >= 0)
-        status = ch_fs_sync_dir(fs, recover->options->path);
+        status = ch_wal_sync_directory(fs, recover->options->path);
     recover->result->torn_bytes = recover->reader.file_bytes - recover->reader.offset;
     return status;
 }
@@ -376,7 +379,7 @@ settle_last(recover_t *recover)
     uint64_t last = segments->list[recover->count - 1];
     recover->result->number_next = last + 1;
     if (reader->sealed) /* also when its seal was only in the page cache */
-        return ch_fs_sync(recover->file);
+        return ch_wal_sync_file(recover->file);
     if (recover->lsn_next > reader->segment.base_lsn)
         return cut_by_copy(recover);
     recover->result->number_next = last; /* a header without a record: begin it again */
@@ -413,7 +416,7 @@ settle(recover_t *recover)
     if (status >= 0)
         status = settle_last(recover);
     if (status >= 0)
-        status = ch_fs_sync_dir(recover->options->fs, recover->options->path);
+        status = ch_wal_sync_directory(recover->options->fs, recover->options->path);
     if (status < 0)
         return status;
     for (size_t i = 0; i < spares->count && i < keep; i++)

@@ -146,6 +146,7 @@ ch_wal_seal_encode(const ch_wal_segment_t *segment, const ch_wal_seal_t *seal,
     ch_store_u64(block_out + CH_WAL_SEAL_CHAIN_OFFSET, seal->chain);
     ch_store_u64(block_out + CH_WAL_SEAL_TERM_OFFSET, seal->term.number);
     ch_store_u64(block_out + CH_WAL_SEAL_TERM_NODE_OFFSET, seal->term.node);
+    ch_store_u64(block_out + CH_WAL_SEAL_DURABLE_END_OFFSET, seal->durable_end);
     memcpy(block_out + CH_WAL_SEAL_DIGEST_OFFSET, seal->digest, CH_DIGEST_BYTES);
     block_finish(segment, seal->bytes, block_out);
 }
@@ -163,7 +164,8 @@ ch_wal_seal_decode(const ch_wal_segment_t *segment, uint64_t offset,
         .chain = ch_load_u64(block + CH_WAL_SEAL_CHAIN_OFFSET),
         .term = {.number = ch_load_u64(block + CH_WAL_SEAL_TERM_OFFSET),
                  .node = ch_load_u64(block + CH_WAL_SEAL_TERM_NODE_OFFSET)},
+        .durable_end = ch_load_u64(block + CH_WAL_SEAL_DURABLE_END_OFFSET),
     };
     memcpy(seal_out->digest, block + CH_WAL_SEAL_DIGEST_OFFSET, CH_DIGEST_BYTES);
-    return seal_out->bytes == offset;
+    return seal_out->bytes == offset && seal_out->durable_end <= offset;
 }

@@ -74,6 +74,7 @@ typedef struct ch_wal_seal {
     uint64_t bytes;
     uint64_t chain;
     ch_wal_term_t term;
+    uint64_t durable_end;
     uint8_t digest[CH_DIGEST_BYTES];
 } ch_wal_seal_t;
 

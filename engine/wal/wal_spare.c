@@ -25,7 +25,7 @@ write_zeros(ch_file_t *file, uint64_t from, uint64_t to)
         status = ch_fs_write(file, from, zeros, (size_t)size);
         from += size;
     }
-    return status >= 0 ? ch_fs_sync(file) : status;
+    return status >= 0 ? ch_wal_sync_file(file) : status;
 }
 
 static ch_status_t
@@ -248,7 +248,7 @@ ch_wal_retire(ch_wal_t *wal, uint64_t lsn)
     while (status >= 0 && take_retired(wal, lsn, &sealed))
         status = retire_segment(wal, &sealed, &recycled);
     if (status >= 0 && recycled.count > 0)
-        status = ch_fs_sync_dir(wal->options.fs, wal->path);
+        status = ch_wal_sync_directory(wal->options.fs, wal->path);
     for (size_t i = 0; status >= 0 && i < recycled.count; i++)
         add_spare(wal, recycled.list[i]);
     ch_wal_numbers_release(&recycled);

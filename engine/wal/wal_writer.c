@@ -1,6 +1,7 @@
 #include "wal/wal_writer.h"
 
 #include "ch/assert.h"
+#include "wal/wal_files.h"
 
 void
 ch_wal_writer_init(ch_wal_writer_t *writer)
@@ -15,13 +16,6 @@ ch_wal_writer_release(ch_wal_writer_t *writer)
     ch_digest_destroy(&writer->digest);
 }
 
-/* No failed sync may be repeated, not even one that says "disk full": what it lost is unknown. */
-static ch_status_t
-sync_final(ch_status_t status)
-{
-    return status == CH_ERR_NOSPACE ? CH_ERR_IO : status;
-}
-
 ch_status_t
 ch_wal_writer_open(ch_wal_writer_t *writer, ch_fs_t *fs, const char *directory,
                    const char *path, const ch_wal_segment_t *segment)
@@ -31,7 +25,7 @@ ch_wal_writer_open(ch_wal_writer_t *writer, ch_fs_t *fs, const char *directory,
     if (status != CH_OK)
         return status;
 #ifndef CH_FAULT_WAL_NO_DIR_SYNC
-    status = sync_final(ch_fs_sync_dir(fs, directory));
+    status = ch_wal_sync_directory(fs, directory);
 #else
     (void)directory;
 #endif
@@ -109,7 +103,7 @@ ch_wal_writer_evidence(ch_wal_writer_t *writer)
 ch_status_t
 ch_wal_writer_sync(ch_wal_writer_t *writer)
 {
-    ch_status_t status = sync_final(ch_fs_sync(writer->file));
+    ch_status_t status = ch_wal_sync_file(writer->file);
     if (status >= 0)
         writer->durable_end = writer->end;
     return status;
@@ -130,14 +124,15 @@ ch_wal_writer_seal(ch_wal_writer_t *writer, ch_wal_term_t term)
                           .last_lsn = writer->lsn_next - 1,
                           .bytes = writer->end,
                           .chain = writer->chain,
-                          .term = term};
+                          .term = term,
+                          .durable_end = writer->durable_end};
     ch_digest_value(writer->digest, seal.digest);
     ch_wal_seal_encode(&writer->segment, &seal, block);
     ch_status_t status = ch_fs_write(writer->file, writer->end, block, sizeof block);
     if (status >= 0)
         status = ch_fs_truncate(writer->file, writer->end + sizeof block);
     if (status >= 0)
-        status = sync_final(ch_fs_sync(writer->file));
+        status = ch_wal_sync_file(writer->file);
     if (status >= 0)
         ch_fs_close(&writer->file);
     return status;
