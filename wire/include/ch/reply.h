@@ -33,7 +33,7 @@ void ch_reply_begin(ch_reply_t *reply, ch_bytes_t id);
 /// Close the map; the frame is valid until the next call on this reply. CH_ERR_LIMIT: too big.
 ch_status_t ch_reply_finish(ch_reply_t *reply, ch_bytes_t *frame_out) CH_MUST_CHECK;
 
-/// A whole error reply. `message` is cut to 4 KiB and made UTF-8. `leader` may be NULL.
+/// A whole error reply. `message` as ch_reply_put_message. `leader` may be NULL.
 ch_bytes_t ch_reply_error(ch_reply_t *reply, ch_bytes_t id, const char *code,
                           const char *message, const char *leader);
 
@@ -47,6 +47,8 @@ void ch_reply_put_uint(ch_reply_t *reply, const char *key, uint64_t value);
 void ch_reply_put_float(ch_reply_t *reply, const char *key, double value);
 /// str when it is valid UTF-8, else bin.
 void ch_reply_put_text(ch_reply_t *reply, const char *key, ch_bytes_t value);
+/// Text for people: cut to 4 KiB, what is not UTF-8 replaced by `?`.
+void ch_reply_put_message(ch_reply_t *reply, const char *key, const char *message);
 void ch_reply_put_bin(ch_reply_t *reply, const char *key, ch_bytes_t value);
 /// A point's value with its type; NONE is nil.
 void ch_reply_put_value(ch_reply_t *reply, const char *key, ch_value_t value);
@@ -113,7 +115,7 @@ void ch_reply_put_table(ch_reply_t *reply, const ch_reply_vector_t *rows, size_t
 /// `get`: found, and then time and value.
 void ch_reply_put_get(ch_reply_t *reply, bool found, int64_t time, ch_value_t value);
 
-/// What every read reply carries beside its answer: as_of, warnings; `stats` when not 0.
+/// What every read reply carries beside its answer: as_of, warnings, stats.
 typedef struct ch_read_tail {
     uint64_t lsn;
     int64_t time;

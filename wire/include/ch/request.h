@@ -76,7 +76,7 @@ typedef struct ch_request {
 void ch_request_init(ch_request_t *request);
 void ch_request_release(ch_request_t *request);
 
-/// Decode and check one frame. Returns CH_OK (also for CH_OP_UNKNOWN), or CH_ERR_INVALID
+/// Decode and check one frame. Returns CH_OK (also for CH_OP_UNKNOWN), CH_ERR_LIMIT (a key), or CH_ERR_INVALID
 /// (`bad_request`; ch_fail_text() names the field); then `id` still is what to echo. A `query`
 /// without step has a time (default: has_time false, the node's clock); with start, end and step it
 /// is a range.
