@@ -1,0 +1,199 @@
+/* bench_sstable.c - size and speed of sorted tables, one thread, warm page cache.
+ *
+ * Shapes   "long"   1000 series of 25,920 regular points, small ints (a random walk in 0..100)
+ *          "wide"   100,000 series (10,000 hosts of 10 tags, some 100 bytes, by 10 fields) of 26 points
+ * Figures  bytes a point and a series, write ns a point (fsync included), read of one series at
+ *          random, of all in key order, all keys.
+ * Usage    bench_sstable [DIRECTORY] (default /tmp) */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ch/alloc.h"
+#include "ch/assert.h"
+#include "ch/rng.h"
+#include "sst/sstable.h"
+
+enum { FIELDS = 10 };
+
+/* In key order: the brace behind a name sorts above an underscore. */
+static const char *const fields[FIELDS] = {
+    "cpu_usage_guest_nice", "cpu_usage_guest", "cpu_usage_idle",    "cpu_usage_iowait",
+    "cpu_usage_irq",        "cpu_usage_nice",  "cpu_usage_softirq", "cpu_usage_steal",
+    "cpu_usage_system",     "cpu_usage_user"};
+
+typedef struct shape {
+    const char *name;
+    unsigned hosts;
+    size_t points;
+} shape_t;
+
+static double
+now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static int
+compare_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Label texts as TSBS has them, in order. */
+static char **
+make_labels(unsigned hosts, ch_rng_t *rng)
+{
+    static const char *const regions[] = {"eu-west-1", "us-east-1", "ap-south-1"};
+    char **labels = ch_calloc(hosts, sizeof *labels);
+    for (unsigned i = 0; i < hosts; i++) {
+        char text[256];
+        const char *region = regions[ch_rng_below(rng, 3)];
+        snprintf(
+            text, sizeof text,
+            "arch=\"x%u\",datacenter=\"%s%c\",hostname=\"host_%u\",os=\"Ubuntu16.%s\","
+            "rack=\"%u\",region=\"%s\",service=\"%u\",service_environment=\"%s\","
+            "service_version=\"%u\",team=\"%s\"",
+            ch_rng_below(rng, 2) ? 64u : 86u, region, 'a' + (char)ch_rng_below(rng, 3), i,
+            ch_rng_below(rng, 2) ? "10" : "04", (unsigned)ch_rng_below(rng, 100), region,
+            (unsigned)ch_rng_below(rng, 20), ch_rng_below(rng, 2) ? "test" : "staging",
+            (unsigned)ch_rng_below(rng, 2), ch_rng_below(rng, 2) ? "SF" : "NYC");
+        labels[i] = ch_strdup(text);
+    }
+    qsort(labels, hosts, sizeof *labels, compare_text);
+    return labels;
+}
+
+static void
+make_points(const shape_t *shape, ch_rng_t *rng, ch_points_t *points)
+{
+    int64_t value = (int64_t)ch_rng_below(rng, 101);
+    ch_points_clear(points);
+    ch_points_reserve(points, CH_POINTS_I64, shape->points);
+    for (size_t i = 0; i < shape->points; i++) {
+        value += (int64_t)ch_rng_below(rng, 3) - 1;
+        value = value < 0 ? 0 : value > 100 ? 100 : value;
+        points->times[i] =
+            INT64_C(1704067200000000000) + (int64_t)i * INT64_C(10000000000);
+        points->ints[i] = value;
+    }
+    points->count = shape->points;
+}
+
+static void
+write_table(const shape_t *shape, char **labels, const char *path,
+            ch_sstable_info_t *info)
+{
+    ch_rng_t rng;
+    ch_rng_seed(&rng, 2);
+    ch_points_t points = {0};
+    ch_sstable_writer_t *writer = NULL;
+    double spent = -now_ns();
+    CH_ASSERT(ch_sstable_writer_open(ch_fs_posix(), path, 1,
+                                     (uint64_t)shape->hosts * FIELDS, &writer) == CH_OK);
+    spent += now_ns();
+    for (int f = 0; f < FIELDS; f++)
+        for (unsigned h = 0; h < shape->hosts; h++) {
+            make_points(shape, &rng, &points);
+            spent -= now_ns();
+            CH_ASSERT(ch_sstable_writer_add(writer, ch_bytes_text(fields[f]),
+                                            ch_bytes_text(labels[h]), &points) == CH_OK);
+            spent += now_ns();
+        }
+    spent -= now_ns();
+    CH_ASSERT(ch_sstable_writer_finish(writer, 1, 2, info) == CH_OK);
+    ch_sstable_writer_destroy(&writer);
+    spent += now_ns();
+    printf(
+        "%s: %llu series, %llu points, %llu bytes: %.3f bytes/point, %.1f bytes/series, "
+        "write %.1f ns/point\n",
+        shape->name, (unsigned long long)info->series, (unsigned long long)info->points,
+        (unsigned long long)info->file_bytes,
+        (double)info->file_bytes / (double)info->points,
+        (double)info->file_bytes / (double)info->series, spent / (double)info->points);
+    ch_points_release(&points);
+}
+
+static ch_status_t
+count_key(void *context, ch_bytes_t name, ch_bytes_t labels)
+{
+    *(size_t *)context += name.size + labels.size;
+    return CH_OK;
+}
+
+static void
+read_one(ch_sstable_t *sstable, const char *field, const char *labels,
+         ch_points_t *points)
+{
+    ch_points_clear(points);
+    CH_ASSERT(ch_sstable_read(sstable, ch_bytes_text(field), ch_bytes_text(labels),
+                              CH_TIME_MIN, CH_TIME_MAX, points) == CH_OK);
+}
+
+static void
+read_table(const shape_t *shape, char **labels, const char *path)
+{
+    ch_rng_t rng;
+    ch_rng_seed(&rng, 3);
+    ch_points_t points = {0};
+    ch_summary_t summary;
+    ch_sstable_t *sstable = NULL;
+    double spent = -now_ns();
+    CH_ASSERT(ch_sstable_open(ch_fs_posix(), path, 1, &sstable) == CH_OK);
+    printf("  open                   %10.1f us\n", (spent + now_ns()) / 1e3);
+    enum { LOOKUPS = 2000 };
+    for (int run = 0; run < 2; run++) { /* the first one warms */
+        spent = -now_ns();
+        for (int i = 0; i < LOOKUPS; i++)
+            read_one(sstable, fields[ch_rng_below(&rng, FIELDS)],
+                     labels[ch_rng_below(&rng, shape->hosts)], &points);
+        spent += now_ns();
+    }
+    printf("  read a series, random  %10.1f us\n", spent / LOOKUPS / 1e3);
+    spent = -now_ns();
+    for (int i = 0; i < LOOKUPS; i++)
+        CH_ASSERT(ch_sstable_summarise(
+                      sstable, ch_bytes_text(fields[ch_rng_below(&rng, FIELDS)]),
+                      ch_bytes_text(labels[ch_rng_below(&rng, shape->hosts)]),
+                      CH_TIME_MIN, CH_TIME_MAX, &summary) == CH_OK);
+    spent += now_ns();
+    printf("  summary, random        %10.1f us\n", spent / LOOKUPS / 1e3);
+    spent = -now_ns();
+    for (int f = 0; f < FIELDS; f++)
+        for (unsigned h = 0; h < shape->hosts; h++)
+            read_one(sstable, fields[f], labels[h], &points);
+    spent += now_ns();
+    printf("  read a series, in order%10.1f us\n", spent / shape->hosts / FIELDS / 1e3);
+    size_t bytes = 0;
+    spent = -now_ns();
+    CH_ASSERT(ch_sstable_keys(sstable, count_key, &bytes) == CH_OK);
+    spent += now_ns();
+    printf("  all keys               %10.1f ns each\n", spent / shape->hosts / FIELDS);
+    ch_points_release(&points);
+    ch_sstable_destroy(&sstable);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const shape_t shapes[] = {{"long", 100, 25920}, {"wide", 10000, 26}};
+    char path[512];
+    snprintf(path, sizeof path, "%s/bench.sst", argc > 1 ? argv[1] : "/tmp");
+    ch_alloc_tune();
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        ch_rng_t rng;
+        ch_sstable_info_t info;
+        ch_rng_seed(&rng, 1);
+        char **labels = make_labels(shapes[i].hosts, &rng);
+        write_table(&shapes[i], labels, path, &info);
+        read_table(&shapes[i], labels, path);
+        for (unsigned h = 0; h < shapes[i].hosts; h++)
+            ch_free(labels[h]);
+        ch_free(labels);
+    }
+    (void)remove(path);
+    return 0;
+}
