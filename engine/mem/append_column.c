@@ -60,7 +60,7 @@ ch_append_column_begin_chunk(ch_append_column_t *column, ch_arena_t *arena, uint
         atomic_store_explicit(&chunk->starts[i], i == 0, memory_order_relaxed);
     chunk_link(chunk, atomic_load_explicit(&column->last, memory_order_relaxed));
     column->times = ch_append_times(chunk);
-    column->values = ch_append_values(chunk);
+    column->runs_next = &chunk->runs[1];
     column->fill = 0;
     column->capacity = (uint16_t)capacity;
     column->run_count = 1;
@@ -69,21 +69,16 @@ ch_append_column_begin_chunk(ch_append_column_t *column, ch_arena_t *arena, uint
     atomic_store_explicit(&column->last, chunk, memory_order_release);
 }
 
+/* Memory for the runs from number `from` (4 or 32) on. */
 static uint32_t *
-run_slot(ch_append_chunk_t *chunk, ch_arena_t *arena, uint32_t run)
+runs_piece(ch_append_chunk_t *chunk, ch_arena_t *arena, uint32_t from)
 {
-    if (run < CH_APPEND_RUNS_INLINE)
-        return &chunk->runs[run];
-    size_t piece = run >= CH_APPEND_RUNS_NEXT;
-    uint32_t from = piece ? CH_APPEND_RUNS_NEXT : CH_APPEND_RUNS_INLINE;
-    if (run == from) {
-        uint32_t end = chunk->capacity;
-        if (piece == 0 && end > CH_APPEND_RUNS_NEXT)
-            end = CH_APPEND_RUNS_NEXT;
-        chunk->runs_more[piece] =
-            ch_arena_alloc(arena, (end - from) * sizeof(uint32_t), 8);
-    }
-    return &chunk->runs_more[piece][run - from];
+    size_t piece = from == CH_APPEND_RUNS_NEXT;
+    uint32_t end = chunk->capacity;
+    if (piece == 0 && end > CH_APPEND_RUNS_NEXT)
+        end = CH_APPEND_RUNS_NEXT;
+    chunk->runs_more[piece] = ch_arena_alloc(arena, (end - from) * sizeof(uint32_t), 8);
+    return chunk->runs_more[piece];
 }
 
 void
@@ -91,7 +86,10 @@ ch_append_column_begin_run(ch_append_column_t *column, ch_arena_t *arena, uint32
 {
     CH_DEBUG_ASSERT(lsn > column->lsn_last);
     ch_append_chunk_t *chunk = atomic_load_explicit(&column->last, memory_order_relaxed);
-    *run_slot(chunk, arena, column->run_count++) = lsn;
+    uint32_t run = column->run_count++;
+    if (run == CH_APPEND_RUNS_INLINE || run == CH_APPEND_RUNS_NEXT)
+        column->runs_next = runs_piece(chunk, arena, run);
+    *column->runs_next++ = lsn;
     _Atomic uint64_t *word = &chunk->starts[column->fill / 64];
     uint64_t bits = atomic_load_explicit(word, memory_order_relaxed);
     bits |= UINT64_C(1) << column->fill % 64;
@@ -170,7 +168,7 @@ ch_append_column_bulk(ch_append_column_t *column, ch_arena_t *arena, uint32_t ls
         ch_append_column_publish(column, column->fill + taken);
 #endif
         times_expand(times, done, to, taken);
-        memcpy((uint64_t *)column->values + column->fill,
+        memcpy((uint64_t *)ch_append_column_values(column) + column->fill,
                values->packed + (size_t)done * 8, (size_t)taken * 8);
         note_times(column, to, taken);
         column->fill = (uint16_t)(column->fill + taken);
@@ -195,9 +193,10 @@ ch_append_column_value(ch_append_column_t *column, ch_arena_t *arena, uint32_t l
         ch_append_column_begin_run(column, arena, lsn);
     column->times[column->fill] = time;
     if (value.type == CH_VALUE_BOOL)
-        ((uint8_t *)column->values)[column->fill] = value.boolean;
+        ((uint8_t *)ch_append_column_values(column))[column->fill] = value.boolean;
     else
-        ((ch_bytes_t *)column->values)[column->fill] = ch_arena_keep(arena, value.string);
+        ((ch_bytes_t *)ch_append_column_values(column))[column->fill] =
+            ch_arena_keep(arena, value.string);
     ch_append_column_note_time(column, time);
     ch_append_column_publish(column, ++column->fill);
 }

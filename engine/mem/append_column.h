@@ -53,9 +53,9 @@ typedef struct ch_append_column {
     ch_append_chunk_t *_Atomic last;
     _Atomic int64_t time_min;
     _Atomic int64_t time_max;
-    int64_t *times; /* of the last chunk */
-    void *values;   /* of the last chunk */
-    uint32_t base;  /* of the last chunk */
+    int64_t *times; /* of the last chunk, and `capacity` words behind them the values */
+    uint32_t *runs_next; /* where the lsn of its next run goes */
+    uint32_t base;       /* of the last chunk */
     uint16_t fill, capacity, run_count;
     uint8_t type;
     _Atomic uint8_t order;
@@ -107,6 +107,25 @@ void ch_append_column_bulk(ch_append_column_t *column, ch_arena_t *arena, uint32
 void ch_append_column_value(ch_append_column_t *column, ch_arena_t *arena, uint32_t lsn,
                             int64_t time, ch_value_t value);
 
+static inline void *
+ch_append_column_values(const ch_append_column_t *column)
+{
+    return column->times + column->capacity;
+}
+
+/// Writer: ask for the memory that the next point will touch.
+static inline void
+ch_append_column_prefetch(const ch_append_column_t *column)
+{
+    const ch_append_chunk_t *last =
+        atomic_load_explicit(&column->last, memory_order_relaxed);
+    __builtin_prefetch((const uint64_t *)last->starts + column->fill / 64, 1);
+    __builtin_prefetch(column->times + column->fill, 1);
+    __builtin_prefetch((const uint64_t *)ch_append_column_values(column) + column->fill,
+                       1);
+    __builtin_prefetch(column->runs_next, 1);
+}
+
 static inline void
 ch_append_column_publish(ch_append_column_t *column, uint32_t fill)
 {
@@ -137,7 +156,7 @@ ch_append_column_word(ch_append_column_t *column, ch_arena_t *arena, uint32_t ls
     ch_append_column_publish(column, column->fill + 1u);
 #endif
     column->times[column->fill] = time;
-    ((uint64_t *)column->values)[column->fill] = word;
+    ((uint64_t *)ch_append_column_values(column))[column->fill] = word;
     ch_append_column_note_time(column, time);
     ch_append_column_publish(column, ++column->fill);
 }

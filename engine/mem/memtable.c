@@ -151,11 +151,8 @@ prefetch_cells(const ch_memtable_t *memtable, const uint32_t *series, size_t at,
     const ch_append_column_t *far = column_find(memtable, series[at + PREFETCH_COLUMN]);
     __builtin_prefetch(far, 1);
     const ch_append_column_t *near = column_find(memtable, series[at + PREFETCH_SLOT]);
-    if (near == NULL)
-        return;
-    __builtin_prefetch(atomic_load_explicit(&near->last, memory_order_relaxed), 1);
-    __builtin_prefetch(near->times + near->fill, 1);
-    __builtin_prefetch((const uint64_t *)near->values + near->fill, 1);
+    if (near != NULL)
+        ch_append_column_prefetch(near);
 }
 
 /* Returns 1, or 0 for a cell without a value. */
