@@ -196,7 +196,7 @@ ch_wal_encode_batch(ch_wal_encoder_t *encoder, ch_wal_numbering_t *numbering,
                     const ch_wal_namer_t *namer, const ch_batch_t *batch,
                     const uint32_t *series, int64_t time)
 {
-    size_t cells;
+    size_t cells = 0;
     ch_status_t status = count_cells(batch, &cells);
     if (status < 0)
         return status;
