@@ -50,6 +50,7 @@ typedef struct ch_query_result {
 } ch_query_result_t;
 
 /// Errors: CH_ERR_PARSE, CH_ERR_UNSUPPORTED, CH_ERR_LIMIT, CH_ERR_TIMEOUT, CH_ERR_EXECUTION,
+/// CH_ERR_INVALID (a step that is not above 0, an end before start),
 /// CH_ERR_CORRUPT; ch_fail_text() has the message for the user.
 ch_status_t ch_query_eval(const ch_source_t *source, ch_bytes_t query,
                           const ch_query_params_t *params,
