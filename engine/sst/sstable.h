@@ -75,8 +75,9 @@ ch_status_t ch_sstable_time_range(ch_sstable_t *sstable, ch_bytes_t name,
                                   ch_bytes_t labels, int64_t *min_out,
                                   int64_t *max_out) CH_MUST_CHECK;
 
-/// Add up chunk headers that fall whole into [start, end) and decode only the chunks that do not.
-/// CH_ERR_UNSUPPORTED when a chunk has no aggregates or has NaN (then read).
+/// Add up chunk headers that fall whole into [start, end) and decode only the chunks that do not,
+/// or are too short for aggregates. *summary is overwritten. CH_ERR_UNSUPPORTED when a chunk has
+/// strings or NaN (then read).
 ch_status_t ch_sstable_summarise(ch_sstable_t *sstable, ch_bytes_t name,
                                  ch_bytes_t labels, int64_t start, int64_t end,
                                  ch_summary_t *summary) CH_MUST_CHECK;

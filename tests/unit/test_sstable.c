@@ -1,5 +1,6 @@
 /* Sorted tables against a sorted array: everything that a table can be asked. */
 #include <math.h>
+#include <pthread.h>
 
 #include "ch/alloc.h"
 #include "ch/limits.h"
@@ -504,6 +505,37 @@ test_other_versions_and_numbers_are_refused(void **state)
     fixture_release(&fixture);
 }
 
+static void *
+read_all(void *context)
+{
+    fixture_t *fixture = context;
+    size_t errors = 0;
+    bool good = true;
+    for (int round = 0; round < 3; round++)
+        good &= ch_sst_model_matches(&fixture->model, fixture->sstable, false, &errors);
+    return good ? fixture : NULL;
+}
+
+/* Goal: a table is shared by any number of threads. Method: three read all of it at once. */
+static void
+test_threads_share_a_table(void **state)
+{
+    (void)state;
+    fixture_t fixture;
+    pthread_t threads[3];
+    fixture_init(&fixture, 1000);
+    ch_sst_model_random(&fixture.model, &fixture.rng, 300, 100);
+    write_and_open(&fixture);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_all, &fixture), 0);
+    for (int i = 0; i < 3; i++) {
+        void *result = NULL;
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_ptr_equal(result, &fixture);
+    }
+    fixture_release(&fixture);
+}
+
 int
 main(void)
 {
@@ -518,6 +550,7 @@ main(void)
         cmocka_unit_test(test_equal_time_columns_are_stored_once),
         cmocka_unit_test(test_visitors_may_stop_and_may_ask),
         cmocka_unit_test(test_other_versions_and_numbers_are_refused),
+        cmocka_unit_test(test_threads_share_a_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
