@@ -1,0 +1,91 @@
+/* node_stats.c - the one table of the node's counters. */
+#include "node_stats.h"
+
+#include <stdio.h>
+
+typedef struct entry {
+    const char *name, *help, *unit;
+} entry_t;
+
+static const entry_t counts[CH_COUNT_MAX] = {
+    [CH_COUNT_INGEST_MESSAGES] = {"ingest.messages",
+                                  "Messages read from the ingest socket", ""},
+    [CH_COUNT_INGEST_BYTES] = {"ingest.bytes", "Bytes of those messages", "bytes"},
+    [CH_COUNT_INGEST_BATCHES] = {"ingest.batches", "Batches taken into the log", ""},
+    [CH_COUNT_INGEST_POINTS] = {"ingest.points", "Points of those batches", "points"},
+    [CH_COUNT_INGEST_DUPLICATES] = {"ingest.duplicates",
+                                    "Batches that had been taken before", ""},
+    [CH_COUNT_INGEST_GAPS] = {"ingest.gaps",
+                              "Batches dropped because one before them is missing", ""},
+    [CH_COUNT_INGEST_FENCED] = {"ingest.fenced",
+                                "Batches dropped because a higher epoch exists", ""},
+    [CH_COUNT_INGEST_HELD] = {"ingest.held", "Batches dropped because writes are held",
+                              ""},
+    [CH_COUNT_INGEST_REJECTED_INVALID] = {"ingest.rejected_invalid",
+                                          "Batches refused as malformed", ""},
+    [CH_COUNT_INGEST_REJECTED_LIMIT] = {"ingest.rejected_limit",
+                                        "Batches refused by a limit", ""},
+    [CH_COUNT_INGEST_UNDECODABLE] = {"ingest.undecodable",
+                                     "Messages that are no batch at all", ""},
+    [CH_COUNT_INGEST_MULTIPART] = {"ingest.multipart",
+                                   "Messages of several frames, refused", ""},
+    [CH_COUNT_INGEST_STALLS] = {"ingest.stalls",
+                                "Times the ingest socket was left unread", ""},
+    [CH_COUNT_QUERY_REQUESTS] = {"query.requests", "Requests read from the query socket",
+                                 ""},
+    [CH_COUNT_QUERY_BYTES] = {"query.bytes", "Bytes of those requests", "bytes"},
+    [CH_COUNT_QUERY_REPLY_BYTES] = {"query.reply_bytes", "Bytes of replies", "bytes"},
+    [CH_COUNT_QUERY_MALFORMED] = {"query.malformed", "Requests answered with bad_request",
+                                  ""},
+    [CH_COUNT_QUERY_ERRORS] = {"query.errors", "Requests answered with any error", ""},
+    [CH_COUNT_QUERY_DROPPED] = {"query.dropped", "Replies that could not be handed over",
+                                ""},
+};
+
+static const entry_t gauges[CH_GAUGE_MAX] = {
+    [CH_GAUGE_ACKS_WAITING] = {"ack.waiting", "Acknowledgements that wait", ""},
+    [CH_GAUGE_JOBS_QUEUED] = {"query.queued", "Requests that wait for a worker", ""},
+    [CH_GAUGE_JOBS_RUNNING] = {"query.running", "Requests in workers", ""},
+    [CH_GAUGE_REPLY_BYTES] = {"query.unread_bytes",
+                              "Replies handed over and not yet sent", "bytes"},
+};
+
+static void
+visit_entries(const entry_t *entries, const _Atomic uint64_t *values, size_t count,
+              void (*visit)(void *context, const ch_stat_t *stat), void *context)
+{
+    for (size_t i = 0; i < count; i++) {
+        const ch_stat_t stat = {
+            .name = entries[i].name,
+            .help = entries[i].help,
+            .unit = entries[i].unit,
+            .value = (double)atomic_load_explicit(&values[i], memory_order_relaxed),
+        };
+        visit(context, &stat);
+    }
+}
+
+void
+ch_node_stats_visit(ch_node_stats_t *stats,
+                    void (*visit)(void *context, const ch_stat_t *stat), void *context)
+{
+    visit_entries(counts, stats->counts, CH_COUNT_MAX, visit, context);
+    visit_entries(gauges, stats->gauges, CH_GAUGE_MAX, visit, context);
+}
+
+void
+ch_node_stats_histograms(ch_node_stats_t *stats,
+                         void (*visit)(void *context, const char *name,
+                                       const ch_histogram_t *histogram),
+                         void *context)
+{
+    for (int op = 0; op < CH_OP_COUNT; op++) {
+        char name[64];
+        const char *op_name = op == CH_OP_UNKNOWN ? "unknown" : ch_op_name((ch_op_t)op);
+        snprintf(name, sizeof name, "request.%s.us", op_name);
+        if (atomic_load_explicit(&stats->request_us[op].count, memory_order_relaxed))
+            visit(context, name, &stats->request_us[op]);
+    }
+    if (atomic_load_explicit(&stats->batch_points.count, memory_order_relaxed))
+        visit(context, "ingest.batch.points", &stats->batch_points);
+}
