@@ -1,8 +1,8 @@
 /* main.c - the program: command line in, exit code out. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 #include "ch/alloc.h"
+#include "node.h"
 #include "options.h"
 
 enum { EXIT_USAGE = 2 };
@@ -29,8 +29,7 @@ run(const ch_config_t *config, ch_run_t run)
     case CH_RUN_SERVE:
         break;
     }
-    fprintf(stderr, "cityhall: this build has no engine to serve from\n");
-    return EXIT_FAILURE;
+    return ch_node_run(config);
 }
 
 int

@@ -1,12 +1,8 @@
 /* Goal: configuration is read from every source in the documented order, and every slip is an error
  * that names its place. The table's defaults are checked against the engine's and wire's. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
+#include "support/test.h"
+
 #include <unistd.h>
-#include <cmocka.h>
 #include "ch/log.h"
 #include "config.h"
 #include "suggest.h"

@@ -1,0 +1,231 @@
+/* front_routes.c - which request goes where, and the answers that are given at once. */
+#include "front.h"
+
+#include <inttypes.h>
+#include "ch/alloc.h"
+#include "ch/assert.h"
+#include "query_ops.h"
+#include "sockets.h"
+
+typedef void (*handler_fn)(ch_front_t *front, ch_job_t *job);
+
+static void
+finish_reply(ch_front_t *front, ch_job_t *job)
+{
+    ch_bytes_t frame;
+    ch_status_t status = ch_reply_finish(&front->reply, &frame);
+    if (status < 0)
+        ch_front_fail_status(front, job, status);
+    else
+        ch_front_finish(front, job, frame, false);
+}
+
+/* ---- ping, get */
+
+static void
+answer_ping(ch_front_t *front, ch_job_t *job)
+{
+    const ch_node_t *node = front->node;
+    ch_reply_begin(&front->reply, job->request.id);
+    ch_reply_put_ping(&front->reply, node->name, "leader", CH_VERSION,
+                      ch_engine_term(node->engine), ch_engine_durable_lsn(node->engine));
+    finish_reply(front, job);
+}
+
+static void
+answer_get(ch_front_t *front, ch_job_t *job)
+{
+    bool failed = false;
+    ch_bytes_t frame = ch_query_answer(front->node, &job->request, job->deadline_ns,
+                                       &front->reply, &failed);
+    ch_front_finish(front, job, frame, failed);
+}
+
+/* ---- stats */
+
+static void
+put_stat(void *context, const ch_stat_t *stat)
+{
+    ch_reply_put_number(context, stat->name, stat->value);
+}
+
+static void
+put_histogram(void *context, const char *name, const ch_histogram_t *histogram)
+{
+    ch_reply_t *reply = context;
+    ch_reply_map_begin(reply, name);
+    ch_reply_put_uint(reply, "count", histogram->count);
+    ch_reply_put_uint(reply, "sum", histogram->sum);
+    ch_reply_put_uint(reply, "max", histogram->max);
+    ch_reply_put_uint(reply, "p50", ch_histogram_percentile(histogram, 0.5));
+    ch_reply_put_uint(reply, "p90", ch_histogram_percentile(histogram, 0.9));
+    ch_reply_put_uint(reply, "p99", ch_histogram_percentile(histogram, 0.99));
+    ch_reply_put_uint(reply, "p999", ch_histogram_percentile(histogram, 0.999));
+    ch_reply_map_end(reply);
+}
+
+static void
+answer_stats(ch_front_t *front, ch_job_t *job)
+{
+    ch_reply_t *reply = &front->reply;
+    ch_reply_begin(reply, job->request.id);
+    ch_reply_map_begin(reply, "stats");
+    ch_engine_stats(front->node->engine, put_stat, reply);
+    ch_node_stats_visit(&front->node->stats, put_stat, reply);
+    ch_node_stats_histograms(&front->node->stats, put_histogram, reply);
+    ch_reply_map_end(reply);
+    finish_reply(front, job);
+}
+
+/* ---- ack */
+
+static void
+answer_ack(ch_front_t *front, ch_job_t *job)
+{
+    const ch_request_t *request = &job->request;
+    if (ch_engine_failed(front->node->engine)) {
+        ch_front_fail(front, job, "internal", "the disk failed; the node stops");
+        return;
+    }
+    int64_t wait_ms = request->wait_ms < CH_FRONT_ACK_WAIT_MS_MAX
+                          ? request->wait_ms
+                          : CH_FRONT_ACK_WAIT_MS_MAX;
+    const ch_ack_question_t question = {
+        .producer = request->producer,
+        .epoch = request->epoch,
+        .seq = request->seq,
+        .level = request->level,
+        .deadline_ns = front->draining ? 0 : job->received_ns + wait_ms * 1000000,
+    };
+    job->place = CH_JOB_ACK;
+    atomic_store(&front->node->front_waits,
+                 true); /* before the core looks at the session */
+    ch_ack_core_ask(front->acks, &question, job->received_ns, job);
+}
+
+void
+ch_front_answer_ack(void *context, void *tag, const ch_ack_reply_t *ack)
+{
+    ch_front_t *front = context;
+    ch_job_t *job = tag;
+    job->place = CH_JOB_FRONT;
+    if (!ack) {
+        ch_front_fail(front, job, "internal", "the disk failed; the node stops");
+        return;
+    }
+    ch_reply_begin(&front->reply, job->request.id);
+    ch_reply_put_ack(&front->reply, ack);
+    finish_reply(front, job);
+}
+
+/* ---- routing */
+
+static void
+refuse_unsupported(ch_front_t *front, ch_job_t *job)
+{
+    char text[96];
+    snprintf(text, sizeof text, "this version does not serve %s",
+             ch_op_name(job->request.op));
+    ch_front_fail(front, job, "unsupported", text);
+}
+
+static void
+refuse_unknown(ch_front_t *front, ch_job_t *job)
+{
+    ch_front_fail(front, job, "unknown_op", "no such op");
+}
+
+static void
+send_to_ingest(ch_front_t *front, ch_job_t *job)
+{
+    if (front->draining)
+        ch_front_fail(front, job, "internal", "the node stops");
+    else
+        ch_front_to_ingest(front, job);
+}
+
+typedef struct route {
+    handler_fn handle;
+    bool reads; /* min_lsn counts */
+} route_t;
+
+static const route_t routes[CH_OP_COUNT] = {
+    [CH_OP_UNKNOWN] = {refuse_unknown, false},
+    [CH_OP_PING] = {answer_ping, false},
+    [CH_OP_ACK] = {answer_ack, false},
+    [CH_OP_GET] = {answer_get, true},
+    [CH_OP_READ] = {ch_front_to_worker, true},
+    [CH_OP_QUERY] = {ch_front_to_worker, true},
+    [CH_OP_SERIES] = {ch_front_to_worker, true},
+    [CH_OP_LABELS] = {ch_front_to_worker, true},
+    [CH_OP_LABEL_VALUES] = {ch_front_to_worker, true},
+    [CH_OP_PRODUCERS] = {ch_front_to_worker, false},
+    [CH_OP_STATS] = {answer_stats, false},
+    [CH_OP_FLUSH] = {send_to_ingest, false},
+    [CH_OP_SEAL] = {send_to_ingest, false},
+};
+
+void
+ch_front_route(ch_front_t *front, ch_job_t *job)
+{
+    handler_fn handle = routes[job->request.op].handle;
+    if (handle)
+        handle(front, job);
+    else
+        refuse_unsupported(front, job);
+}
+
+/* Does the state that is durable here include what the client has seen? */
+static bool
+includes(const ch_front_t *front, const ch_request_t *request)
+{
+    const ch_engine_t *engine = front->node->engine;
+    bool term_known = !request->has_term || request->term <= ch_engine_term(engine);
+    return term_known && request->min_lsn <= ch_engine_durable_lsn(engine);
+}
+
+static int64_t
+deadline_of(const ch_front_t *front, const ch_job_t *job)
+{
+    uint32_t most_ms = front->node->limits.query_timeout_ms;
+    uint32_t timeout_ms = job->request.has_timeout_ms ? job->request.timeout_ms : most_ms;
+    return job->received_ns +
+           INT64_C(1000000) * (timeout_ms < most_ms ? timeout_ms : most_ms);
+}
+
+static void
+note_malformed(ch_front_t *front, size_t size)
+{
+    uint64_t held = 0;
+    char why[256];
+    ch_count(&front->node->stats, CH_COUNT_QUERY_MALFORMED, 1);
+    if (ch_limiter_pass(&front->malformed, ch_clock_monotonic_ns(&front->node->clock),
+                        INT64_C(5000000000), &held))
+        ch_log(&front->node->log, CH_LOG_WARN, "query", "malformed",
+               "bytes=%zu reason=%s more=%" PRIu64, size,
+               ch_log_quote(ch_fail_text(), strlen(ch_fail_text()), why, sizeof why),
+               held);
+}
+
+void
+ch_front_take_request(ch_front_t *front, ch_job_t *job)
+{
+    ch_bytes_t frame = ch_bytes(zmq_msg_data(&job->frame), zmq_msg_size(&job->frame));
+    ch_count(&front->node->stats, CH_COUNT_QUERY_REQUESTS, 1);
+    ch_count(&front->node->stats, CH_COUNT_QUERY_BYTES, frame.size);
+    ch_status_t status = ch_request_decode(frame, &front->node->limits, &job->request);
+    if (status < 0) {
+        note_malformed(front, frame.size);
+        ch_front_fail_status(front, job, status);
+        return;
+    }
+    job->deadline_ns = deadline_of(front, job);
+    if (job->request.has_min_lsn)
+        atomic_store(&front->node->front_waits,
+                     true); /* before the durable lsn is looked at */
+    if (!routes[job->request.op].reads || !job->request.has_min_lsn ||
+        includes(front, &job->request))
+        ch_front_route(front, job);
+    else
+        ch_front_wait_lsn(front, job);
+}

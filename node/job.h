@@ -1,0 +1,44 @@
+/// One request on its way through the node: from the ROUTER, perhaps through the ingest thread or a
+/// worker, to its reply.
+///
+/// Owner    the front, which has every job in a list until it is answered and nobody else holds it;
+///          while it is handed over (CONTROL, WORKER) only the other thread touches it.
+#ifndef CH_JOB_H
+#define CH_JOB_H
+
+#include <zmq.h>
+#include "ch/request.h"
+#include "heap.h"
+
+typedef enum {
+    CH_JOB_FRONT,   /* nowhere else */
+    CH_JOB_ACK,     /* waits in the ack core */
+    CH_JOB_LSN,     /* waits for min_lsn */
+    CH_JOB_FLUSH,   /* waits for the flushed lsn */
+    CH_JOB_QUEUE,   /* waits for a worker */
+    CH_JOB_CONTROL, /* with the ingest thread */
+    CH_JOB_WORKER,  /* with a worker */
+} ch_job_place_t;
+
+typedef struct ch_job {
+    struct ch_job *previous, *next; /* all jobs of the front */
+    struct ch_job *queued;          /* next in the queue for workers */
+    ch_heap_node_t deadline;        /* LSN, FLUSH, QUEUE, CONTROL */
+    ch_heap_node_t position;        /* LSN, FLUSH: the lsn waited for */
+    ch_job_place_t place;
+    bool answered; /* timed out while elsewhere: only to be freed when it comes back */
+    bool has_frame;
+    zmq_msg_t peer;  /* the ROUTER's identity frame */
+    zmq_msg_t frame; /* the request; `request` borrows from it */
+    ch_request_t request;
+    int64_t received_ns, deadline_ns; /* monotonic */
+    unsigned worker;                  /* WORKER: which */
+    zmq_msg_t reply;                  /* WORKER: made there */
+    bool failed;                      /* the reply is an error */
+    /* CONTROL: what the engine said */
+    ch_status_t status;
+    uint64_t lsn, segment;
+    char text[256];
+} ch_job_t;
+
+#endif

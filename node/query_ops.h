@@ -1,0 +1,20 @@
+/// The read requests of WIRE 5, from a decoded request to a finished reply frame.
+///
+/// Threads  any; each with its own reply. Every call opens and closes its own view.
+/// Errors   become error replies; nothing is returned but the frame.
+#ifndef CH_QUERY_OPS_H
+#define CH_QUERY_OPS_H
+
+#include "ch/reply.h"
+#include "ch/request.h"
+#include "node.h"
+
+/// Answer one of get, read, query, series, labels, label_values, producers. The frame is valid until
+/// the next use of `reply`. *failed_out: it is an error reply.
+ch_bytes_t ch_query_answer(const ch_node_t *node, const ch_request_t *request,
+                           int64_t deadline_ns, ch_reply_t *reply, bool *failed_out);
+
+/// An error reply for a status and this thread's failure text.
+ch_bytes_t ch_query_error(ch_reply_t *reply, ch_bytes_t id, ch_status_t status);
+
+#endif

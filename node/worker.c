@@ -1,0 +1,50 @@
+#include "worker.h"
+
+#include "ch/alloc.h"
+#include "job.h"
+#include "query_ops.h"
+#include "sockets.h"
+
+/* Replies above this go out uncopied, and the worker grows a new buffer for the next. */
+enum { HAND_OVER_BYTES = 64 << 10 };
+
+static void
+free_reply(void *data, void *hint)
+{
+    (void)hint;
+    ch_free(data);
+}
+
+static void
+make_reply(ch_job_t *job, ch_reply_t *reply, ch_bytes_t frame)
+{
+    bool whole = frame.data == reply->buffer.data && frame.size >= HAND_OVER_BYTES;
+    if (whole && zmq_msg_init_data(&job->reply, reply->buffer.data, frame.size,
+                                   free_reply, NULL) == 0) {
+        reply->buffer = (ch_buffer_t){0};
+        return;
+    }
+    zmq_msg_init_size(&job->reply, frame.size);
+    memcpy(zmq_msg_data(&job->reply), frame.data, frame.size);
+}
+
+void
+ch_worker_actor(zsock_t *pipe, void *argument)
+{
+    ch_node_t *node = argument;
+    void *socket = zsock_resolve(pipe);
+    ch_reply_t reply;
+    ch_reply_init(&reply, node->limits.reply_bytes);
+    ch_actor_report(pipe, CH_OK, "worker");
+    char word[32] = "";
+    while (strcmp(word, "$TERM")) {
+        ch_job_t *job = ch_socket_take_pointer(socket, 0, word);
+        if (!job)
+            continue;
+        ch_bytes_t frame =
+            ch_query_answer(node, &job->request, job->deadline_ns, &reply, &job->failed);
+        make_reply(job, &reply, frame);
+        ch_socket_send_pointer(socket, job);
+    }
+    ch_reply_release(&reply);
+}
