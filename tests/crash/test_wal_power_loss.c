@@ -200,7 +200,7 @@ static void
 test_what_was_durable_survives_any_mix_of_unsynced(void **state)
 {
     (void)state;
-    for (uint64_t i = 0; i < 4; i++)
+    for (uint64_t i = 0; i < 2; i++)
         lose_power_everywhere(CH_SIMFS_RANDOM, "mixed", ch_test_seed() + i);
 }
 

@@ -1,5 +1,8 @@
 #include "support/test.h"
 
+#include <stdatomic.h>
+
+#include "os/thread.h"
 #include "support/wal_log.h"
 
 typedef struct world {
@@ -348,6 +351,72 @@ test_a_read_error_is_never_taken_for_a_torn_tail(void **state)
     }
 }
 
+/* --- three threads ---------------------------------------------------------------------------- */
+
+enum { THREADED_RECORDS = 400 };
+
+typedef struct threads {
+    ch_wal_log_t *log;
+    _Atomic uint64_t last; /* what was appended in all; UINT64_MAX: not known yet */
+    atomic_bool durable;
+    ch_status_t syncer, background;
+} threads_t;
+
+static void *
+run_syncer(void *context)
+{
+    threads_t *threads = context;
+    ch_status_t status = CH_OK;
+    while (status >= 0 &&
+           ch_wal_durable_lsn(threads->log->wal) != atomic_load(&threads->last))
+        status = ch_wal_commit(threads->log->wal);
+    threads->syncer = status;
+    atomic_store(&threads->durable, true);
+    return NULL;
+}
+
+static void *
+run_background(void *context)
+{
+    threads_t *threads = context;
+    ch_status_t status = CH_OK;
+    while (status >= 0 && !atomic_load(&threads->durable)) {
+        status = ch_wal_prepare(threads->log->wal);
+        if (status >= 0 && ch_wal_durable_lsn(threads->log->wal) > 200)
+            status = ch_wal_retire(threads->log->wal, 100);
+    }
+    threads->background = status;
+    return NULL;
+}
+
+/* Goal: append, commit and background work beside each other lose and mix up nothing. Method: three threads over
+ * small segments, with a seal by the writer now and then; then read everything back. */
+static void
+test_append_commit_and_background_work_run_beside_each_other(void **state)
+{
+    ch_wal_log_t *log = &((world_t *)*state)->log;
+    threads_t threads = {.log = log, .last = UINT64_MAX};
+    pthread_t syncer, background;
+    reopen(log, 0);
+    ch_thread_start(&syncer, "test-syncer", run_syncer, &threads);
+    ch_thread_start(&background, "test-background", run_background, &threads);
+    ch_status_t status = CH_OK;
+    for (unsigned i = 0; status >= 0 && i < THREADED_RECORDS; i++) {
+        status = ch_wal_log_append(log);
+        if (status >= 0 && i % 50 == 49)
+            status = ch_wal_seal(log->wal, NULL);
+    }
+    atomic_store(&threads.last, ch_wal_appended_lsn(log->wal));
+    ch_thread_join(syncer);
+    ch_thread_join(background);
+    assert_int_equal(status, CH_OK);
+    assert_true(threads.syncer >= 0);
+    assert_int_equal(threads.background, CH_OK);
+    reopen(log, 100);
+    assert_int_equal(log->visited_first, 101);
+    assert_int_equal(log->visited_last, THREADED_RECORDS);
+}
+
 #define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int
@@ -370,6 +439,7 @@ main(void)
         WORLD_TEST(test_rollback_drops_what_is_not_durable_and_goes_on),
         WORLD_TEST(test_a_failed_sync_is_final),
         WORLD_TEST(test_a_read_error_is_never_taken_for_a_torn_tail),
+        WORLD_TEST(test_append_commit_and_background_work_run_beside_each_other),
     };
     return cmocka_run_group_tests_name("wal", tests, NULL, NULL);
 }
