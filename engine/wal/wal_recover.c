@@ -75,22 +75,47 @@ open_segment(recover_t *recover, uint64_t number)
 
 /* --- 1. which segments ----------------------------------------------------------------------- */
 
-/* The header of the last file is bad. Was it durable once? Its seeds need the term: as the bytes
- * say, or ours. CH_OK and the offset of the proof, or CH_NOT_FOUND. */
+/* The term of the segment before `i`, if its header says one. */
 static ch_status_t
-find_header_evidence(recover_t *recover, uint64_t *evidence_out)
+predecessor_term(const recover_t *recover, size_t i, ch_wal_term_t *term_out)
+{
+    char path[CH_WAL_PATH_BYTES];
+    ch_wal_reader_t reader = {0};
+    ch_file_t *file = NULL;
+    uint64_t number = recover->listing.segments.list[i - 1];
+    ch_wal_segment_path(recover->options->path, number, path);
+    ch_status_t status = ch_fs_open(recover->options->fs, path, CH_FS_READ, &file);
+    if (status == CH_OK)
+        status = ch_wal_reader_init(&reader, file, number);
+    if (status == CH_OK && reader.state == CH_WAL_HEADER_VALID)
+        *term_out = reader.segment.term;
+    ch_wal_reader_release(&reader);
+    ch_fs_close(&file);
+    return status;
+}
+
+/* The header of the last file, `i`, is bad. Was it durable once? Its seeds need the term: as the
+ * bytes say, ours, or that of the segment before. CH_OK and the offset of the proof, or
+ * CH_NOT_FOUND. */
+static ch_status_t
+find_header_evidence(recover_t *recover, size_t i, uint64_t *evidence_out)
 {
     ch_wal_segment_t guess = recover->reader.segment;
-    uint64_t bad =
-        CH_WAL_BLOCK_BYTES - 1; /* durable_end beyond it covers the whole header */
-    guess.cluster = recover->options->cluster;
-    ch_status_t status =
-        ch_wal_reader_evidence(&recover->reader, &guess, bad, evidence_out);
-    if (status != CH_NOT_FOUND)
+    uint64_t bad = CH_WAL_BLOCK_BYTES - 1; /* durable_end beyond it covers the header */
+    ch_wal_term_t terms[3] = {
+        guess.term,
+        {.number = recover->options->term, .node = recover->options->term_node}};
+    terms[2] = terms[1];
+    ch_status_t status = i > 0 ? predecessor_term(recover, i, &terms[2]) : CH_OK;
+    if (status < 0)
         return status;
-    guess.term = (ch_wal_term_t){.number = recover->options->term,
-                                 .node = recover->options->term_node};
-    return ch_wal_reader_evidence(&recover->reader, &guess, bad, evidence_out);
+    guess.cluster = recover->options->cluster;
+    status = CH_NOT_FOUND;
+    for (int n = 0; status == CH_NOT_FOUND && n < 3; n++) {
+        guess.term = terms[n];
+        status = ch_wal_reader_evidence(&recover->reader, &guess, bad, evidence_out);
+    }
+    return status;
 }
 
 static ch_status_t
@@ -100,7 +125,7 @@ judge_bad_header(recover_t *recover, size_t i)
     if (i + 1 < recover->listing.segments.count)
         return damage(recover, number, 0, CH_WAL_BLOCK_BYTES,
                       "no valid header, and a later segment follows");
-    ch_status_t status = find_header_evidence(recover, &evidence);
+    ch_status_t status = find_header_evidence(recover, i, &evidence);
     if (status < 0)
         return status;
     if (status == CH_OK)

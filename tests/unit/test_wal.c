@@ -351,6 +351,25 @@ test_a_read_error_is_never_taken_for_a_torn_tail(void **state)
     }
 }
 
+/* Goal: a rotten header never makes a segment look unused, even when the term has changed since. Method: flip the
+ * header's own term, which seeds its evidence, and open under a third term. */
+static void
+test_a_rotten_term_in_the_last_header_is_damage(void **state)
+{
+    world_t *world = *state;
+    ch_wal_log_t *log = &world->log;
+    reopen(log, 0);
+    assert_int_equal(ch_wal_log_write(log, 2), CH_OK);
+    assert_int_equal(ch_wal_seal(log->wal, NULL), CH_OK);
+    assert_int_equal(ch_wal_log_write(log, 2), CH_OK);
+    ch_wal_destroy(&log->wal);
+    assert_int_equal(
+        ch_simfs_flip(world->simfs, "wal/00000000000000000002.wal", 24 * 8 + 5), CH_OK);
+    log->options.term = 9;
+    assert_int_equal(ch_wal_log_open(log, 0), CH_ERR_CORRUPT);
+    assert_non_null(strstr(ch_fail_text(), "00000000000000000002.wal"));
+}
+
 /* --- three threads ---------------------------------------------------------------------------- */
 
 enum { THREADED_RECORDS = 400 };
@@ -439,6 +458,7 @@ main(void)
         WORLD_TEST(test_rollback_drops_what_is_not_durable_and_goes_on),
         WORLD_TEST(test_a_failed_sync_is_final),
         WORLD_TEST(test_a_read_error_is_never_taken_for_a_torn_tail),
+        WORLD_TEST(test_a_rotten_term_in_the_last_header_is_damage),
         WORLD_TEST(test_append_commit_and_background_work_run_beside_each_other),
     };
     return cmocka_run_group_tests_name("wal", tests, NULL, NULL);
