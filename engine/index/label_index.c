@@ -26,8 +26,9 @@
 #include "ch/checksum.h"
 #include "ch/series_key.h"
 
+#define NONE UINT32_MAX /* no such item */
+
 enum {
-    NONE = UINT32_MAX,
     SLICE = 256,        /* values judged between two looks at the index */
     TAIL_MIN = 256,     /* pairs out of order before they are merged in */
     BITMAP_BYTES = 128, /* an estimate of a small Roaring bitmap */

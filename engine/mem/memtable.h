@@ -15,7 +15,8 @@ typedef struct ch_memtable ch_memtable_t;
 typedef struct ch_arena_pool ch_arena_pool_t;
 ch_arena_pool_t *ch_arena_pool_new(void);
 void ch_arena_pool_destroy(ch_arena_pool_t **pool);
-/// Touch pages of future arenas now, up to `bytes` in all (a background thread's job).
+/// Touch pages of future arenas now, until the pool owns `bytes`, free or in use (a background
+/// thread's job).
 void ch_arena_pool_prepare(ch_arena_pool_t *pool, size_t bytes);
 
 /// All lsn applied are >= lsn_base and < lsn_base + 2^32.
@@ -33,7 +34,8 @@ uint64_t ch_memtable_points(const ch_memtable_t *memtable);
 uint64_t ch_memtable_lsn_first(const ch_memtable_t *memtable); /* 0 when empty */
 uint64_t ch_memtable_lsn_last(const ch_memtable_t *memtable);
 
-/// Points of one series with lsn <= lsn_max in [start, end), appended to `points`: sorted by time,
+/// Points of one series with lsn <= lsn_max in [start, end), `end` INT64_MAX meaning unbounded,
+/// appended to `points`: sorted by time, distinct,
 /// of equal times the higher lsn, then the later position. Any thread.
 void ch_memtable_read(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
                       int64_t start, int64_t end, ch_points_t *points);
