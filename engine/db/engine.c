@@ -109,11 +109,14 @@ recover_batch(recovery_t *recovery, const ch_wal_record_t *record,
     translate_dictionary(recovery, record, dictionary);
     reserve_ids(engine, cells + 1);
     for (size_t i = 0; i < cells; i++) {
+        /* A NONE cell has local id 0, which a segment without series does not have: the memtable
+         * looks at neither. */
         uint32_t local = record->series[i];
-        if (local != CH_SERIES_NONE && local >= recovery->global_count)
+        bool known = local < recovery->global_count;
+        if (!known && local != 0)
             return ch_fail(CH_ERR_CORRUPT, "wal record %" PRIu64 " names series %u of %u",
                            record->lsn, local, recovery->global_count);
-        engine->ids[i] = local == CH_SERIES_NONE ? local : recovery->global[local];
+        engine->ids[i] = known ? recovery->global[local] : CH_SERIES_NONE;
     }
     ch_engine_apply(engine, &record->batch, record->lsn);
     return CH_OK;
@@ -172,7 +175,9 @@ open_wal(ch_engine_t *engine)
         .segment_bytes = options->wal_segment_bytes,
         .segment_max_age_ms = options->wal_segment_max_age_ms,
         .spare_segments_max = 2,
-        .zero_ahead_bytes = 4u << 20,
+        .zero_ahead_bytes = options->wal_segment_bytes < CH_ENGINE_ZERO_AHEAD_BYTES
+                                ? options->wal_segment_bytes
+                                : CH_ENGINE_ZERO_AHEAD_BYTES,
     };
     recovery_t recovery = {.engine = engine};
     ch_status_t status =
@@ -321,11 +326,26 @@ check_manifest_is_not_lost(ch_engine_t *engine)
 
 /* ---- open and close ---- */
 
+/* The name of a new directory lasts only once the one above it was synced. */
+static ch_status_t
+sync_parent(ch_engine_t *engine)
+{
+    char *parent = ch_strdup(engine->path);
+    char *slash = strrchr(parent, '/');
+    if (slash)
+        slash[slash == parent] = '\0'; /* "/data" lies in "/" */
+    ch_status_t status = ch_fs_sync_dir(engine->options.fs, slash ? parent : ".");
+    ch_free(parent);
+    return status;
+}
+
 static ch_status_t
 open_directories(ch_engine_t *engine)
 {
     ch_fs_t *fs = engine->options.fs;
     ch_status_t status = ch_fs_mkdir(fs, engine->path);
+    if (status >= 0)
+        status = sync_parent(engine);
     if (status >= 0)
         status = ch_fs_mkdir(fs, engine->wal_path);
     if (status >= 0)
@@ -409,8 +429,11 @@ ch_engine_open(const ch_engine_options_t *options, ch_engine_t **engine_out)
     ch_engine_t *engine = ch_calloc(1, sizeof *engine);
     engine->options = *options;
     engine->path = ch_strdup(options->path);
-    engine->wal_path = ch_engine_path(options->path, "wal");
-    engine->sst_path = ch_engine_path(options->path, "sst");
+    for (size_t last = strlen(engine->path); last > 1 && engine->path[last - 1] == '/';
+         last--)
+        engine->path[last - 1] = '\0';
+    engine->wal_path = ch_engine_path(engine->path, "wal");
+    engine->sst_path = ch_engine_path(engine->path, "sst");
     engine->arenas = ch_arena_pool_new();
     engine->series = ch_series_table_new();
     engine->index = ch_label_index_new();
@@ -580,6 +603,7 @@ ch_engine_work(ch_engine_t *engine)
         status = ch_wal_prepare(engine->wal);
     if (status >= 0 && ch_wal_due(engine->wal))
         status = ch_engine_commit(engine);
+    ch_engine_try_resume(engine);
     return status < 0 ? status : CH_OK;
 }
 

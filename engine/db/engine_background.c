@@ -98,9 +98,8 @@ ch_engine_reserve_spend(ch_engine_t *engine)
     ch_engine_progress(engine);
 }
 
-/* Is there room again? Then the reserve is remade and writes go on. */
-static void
-try_resume(ch_engine_t *engine)
+void
+ch_engine_try_resume(ch_engine_t *engine)
 {
     (void)pthread_mutex_lock(&engine->mutex);
     bool held = engine->held;
@@ -200,7 +199,7 @@ syncer_run(void *context)
             interval_wait(engine, last_sync_ns);
         last_sync_ns = ch_clock_monotonic_ns(engine->options.clock);
         status = ch_engine_commit(engine);
-        try_resume(engine);
+        ch_engine_try_resume(engine);
         (void)pthread_mutex_lock(&engine->mutex);
         engine->sync_now = false;
         if (engine->held) /* a flush may free space */

@@ -148,6 +148,10 @@ static ch_status_t
 commit_edit(flush_t *flush)
 {
     ch_engine_t *engine = flush->engine;
+#ifdef CH_FAULT_SESSIONS_AFTER_SWITCH
+    ch_text_reset(&engine->immutable_sessions);
+    ch_session_map_capture(engine->sessions, true, &engine->immutable_sessions);
+#endif
     ch_manifest_table_t added = {.info = flush->info, .level = 0};
     ch_manifest_edit_t edit = {
         .add = &added,
@@ -267,7 +271,11 @@ ch_engine_flush_immutable(ch_engine_t *engine)
     if (status >= 0) {
         count_flush(&flush, started);
         (void)pthread_mutex_lock(&engine->wal_commit_mutex);
+#ifdef CH_FAULT_RETIRE_UNFLUSHED
+        status = ch_wal_retire(engine->wal, flush.lsn + 10);
+#else
         status = ch_wal_retire(engine->wal, flush.lsn);
+#endif
         (void)pthread_mutex_unlock(&engine->wal_commit_mutex);
         ch_engine_progress(engine);
     }

@@ -485,8 +485,10 @@ ch_manifest_apply(ch_manifest_t *manifest, const ch_manifest_edit_t *edit)
         write_edit(manifest, manifest->file, manifest->offset, ch_text_bytes(&body));
     /* A half-written edit that found no room is overwritten by the next try at the same offset. */
     bool again = status == CH_ERR_NOSPACE;
+#ifndef CH_FAULT_MANIFEST_NO_SYNC
     if (status >= 0)
         status = ch_fs_sync(manifest->file);
+#endif
     if (status == CH_ERR_NOSPACE &&
         !again) /* a failed sync is never tried again: pages are lost */
         status = CH_ERR_IO;

@@ -266,7 +266,11 @@ ch_view_open(ch_engine_t *engine, ch_view_t **view_out)
     ch_version_retain(view->version);
     (void)pthread_mutex_unlock(&engine->mutex);
     /* After the pin: the version's tables are durable, so the cut is never behind them. */
+#ifdef CH_FAULT_VIEW_NOT_CUT
+    view->lsn = ch_wal_appended_lsn(engine->wal);
+#else
     view->lsn = ch_wal_durable_lsn(engine->wal);
+#endif
     view->source = (ch_source_t){.context = view,
                                  .select = view_select,
                                  .read = view_read,

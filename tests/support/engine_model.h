@@ -1,0 +1,40 @@
+/// A model of the engine: every point ever appended, in arrays; and random batches that feed both.
+///
+/// Universe   NAMES x LABELS series, times 0 .. TIMES-1 s: small, so that points collide.
+/// Threads    one.
+#ifndef CH_TEST_SUPPORT_ENGINE_MODEL_H
+#define CH_TEST_SUPPORT_ENGINE_MODEL_H
+
+#include "ch/engine.h"
+#include "ch/rng.h"
+
+enum { CH_MODEL_NAMES = 6, CH_MODEL_LABELS = 5, CH_MODEL_TIMES = 400 };
+
+typedef struct ch_model ch_model_t;
+
+ch_model_t *ch_model_new(void);
+/// The points only, not the batch at hand.
+ch_model_t *ch_model_copy(const ch_model_t *model);
+void ch_model_destroy(ch_model_t **model);
+
+/// Make a random batch (valid until the next call): all block kinds, value types, orders. With
+/// `identity` NULL it is fire-and-forget.
+const ch_batch_t *ch_model_batch(ch_model_t *model, ch_rng_t *rng,
+                                 const ch_identity_t *identity);
+
+/// The batch last made was taken under `lsn`.
+void ch_model_taken(ch_model_t *model, uint64_t lsn);
+
+/// Records above `lsn` never happened (a crash took them).
+void ch_model_cut(ch_model_t *model, uint64_t lsn);
+
+/// Compare reads, gets, selects and label lists of the engine with the model as of the view's lsn,
+/// for a random selection of questions; fails the test with words on a difference.
+void ch_model_compare(ch_model_t *model, ch_engine_t *engine, ch_rng_t *rng,
+                      bool everything);
+
+/// Every series read whole and its newest point got: false when any answer differs from the model;
+/// an error (CH_ERR_CORRUPT, CH_ERR_IO) is no difference.
+bool ch_model_agrees_or_errs(ch_model_t *model, ch_engine_t *engine);
+
+#endif

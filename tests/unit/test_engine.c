@@ -1,0 +1,144 @@
+#include "support/engine_rig.h"
+#include "support/test.h"
+
+/* Goal: whatever happens in whatever order, answers are those of the arrays. */
+static void
+test_random_operations_match_the_model(void **state)
+{
+    (void)state;
+    uint64_t seed = ch_test_seed();
+    const char *given = getenv("CH_MODEL_STEPS");
+    int steps = given ? atoi(given) : 3000;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, seed);
+    for (int step = 0; step < steps; step++) {
+        uint64_t choice = ch_rng_below(&rig.rng, 1000), ignored;
+        if (choice < 600)
+            ch_rig_append(&rig, ch_rng_below(&rig.rng, 2));
+        else if (choice < 800)
+            assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
+        else if (choice < 940)
+            ch_model_compare(rig.model, rig.engine, &rig.rng, false);
+        else if (choice < 960)
+            assert_int_equal(ch_engine_work(rig.engine), CH_OK);
+        else if (choice < 975)
+            assert_int_equal(ch_engine_flush(rig.engine, &ignored), CH_OK);
+        else if (choice < 990)
+            assert_int_equal(ch_engine_seal(rig.engine, &ignored), CH_OK);
+        else if (choice < 996)
+            ch_rig_crash(&rig, (ch_simfs_crash_t)ch_rng_below(&rig.rng, 3));
+        else
+            ch_rig_restart(&rig);
+    }
+    ch_rig_restart(&rig);
+    ch_rig_release(&rig);
+}
+
+/* A batch that is not durable is not seen; then all of it is. */
+static void
+test_reads_see_durable_data_only(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    ch_rig_append(&rig, true);
+    ch_rig_append(&rig, true);
+    assert_int_equal(ch_engine_durable_lsn(rig.engine), 0);
+    ch_model_compare(rig.model, rig.engine, &rig.rng, true);
+    assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
+    assert_int_equal(ch_engine_durable_lsn(rig.engine), 2);
+    ch_model_compare(rig.model, rig.engine, &rig.rng, true);
+    ch_rig_release(&rig);
+}
+
+static void
+test_series_limit_refuses_new_names_only(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    ch_engine_destroy(&rig.engine);
+    rig.options.limits.series = 2;
+    ch_rig_open(&rig);
+    ch_bytes_t names[3] = {ch_bytes_text("a"), ch_bytes_text("b"), ch_bytes_text("c")};
+    ch_bytes_t labels[3] = {{0}, {0}, {0}};
+    ch_value_t list[3] = {ch_value_int(1), ch_value_int(2), ch_value_int(3)};
+    ch_values_t values = {.form = CH_VALUES_LIST, .list = list};
+    ch_batch_block_t block = {.kind = CH_BLOCK_POINTS,
+                              .rows = 2,
+                              .fields = 1,
+                              .names = names,
+                              .labels = labels,
+                              .times = {.form = CH_TIMES_REGULAR, .start = 5, .step = 1},
+                              .values = &values};
+    ch_batch_t batch = {
+        .identity = {.present = true, .producer = "p", .epoch = 1, .seq = 1},
+        .blocks = &block,
+        .block_count = 1,
+        .points = 2};
+    ch_append_result_t result;
+    assert_int_equal(ch_engine_append(rig.engine, &batch, &result), CH_OK);
+    assert_int_equal(result.state, CH_APPEND_TAKEN);
+    block.rows = 3;
+    batch.identity.seq = 2;
+    assert_int_equal(ch_engine_append(rig.engine, &batch, &result), CH_OK);
+    assert_int_equal(result.state, CH_APPEND_REJECTED);
+    assert_int_equal(result.reject.index, 2);
+    assert_int_equal(result.reject.code, CH_ERR_LIMIT);
+    block.rows = 2;
+    batch.identity.seq = 3;
+    assert_int_equal(ch_engine_append(rig.engine, &batch, &result), CH_OK);
+    assert_int_equal(result.state, CH_APPEND_TAKEN);
+    assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
+    ch_engine_destroy(
+        &rig.engine); /* the refusal is in the log: it holds after a crash */
+    ch_rig_open(&rig);
+    ch_session_view_t *view = calloc(1, sizeof *view);
+    assert_int_equal(ch_engine_session(rig.engine, "p", view), CH_OK);
+    assert_int_equal(view->received, 3);
+    assert_int_equal(view->reject_count, 1);
+    assert_int_equal(view->rejects[0].seq, 2);
+    assert_int_equal(view->rejects[0].index, 2);
+    free(view);
+    ch_rig_release(&rig);
+}
+
+static void
+test_second_open_is_refused(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    ch_engine_t *second = NULL;
+    assert_int_equal(ch_engine_open(&rig.options, &second), CH_ERR_BUSY);
+    assert_null(second);
+    ch_rig_release(&rig);
+}
+
+static void
+test_lost_manifest_is_not_made_anew(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    ch_rig_append(&rig, true);
+    assert_int_equal(ch_engine_close(rig.engine), CH_OK);
+    ch_engine_destroy(&rig.engine);
+    assert_int_equal(ch_fs_unlink(rig.options.fs, "db/manifest"), CH_OK);
+    assert_int_equal(ch_engine_open(&rig.options, &rig.engine), CH_ERR_CORRUPT);
+    assert_non_null(strstr(ch_fail_text(), "manifest is missing"));
+    ch_rig_release(&rig);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reads_see_durable_data_only),
+        cmocka_unit_test(test_random_operations_match_the_model),
+        cmocka_unit_test(test_series_limit_refuses_new_names_only),
+        cmocka_unit_test(test_second_open_is_refused),
+        cmocka_unit_test(test_lost_manifest_is_not_made_anew),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
