@@ -190,6 +190,9 @@ map_frame(ch_bytes_t frame, frame_map_t *map)
         if (value.at[0] != 0xc0)
             map->at[place] = value;
     }
+#ifdef CH_FAULT_BATCH_TRAILING_BYTES
+    return true;
+#endif
     return ch_cursor_done(&cursor);
 }
 

@@ -6,6 +6,7 @@
  */
 #include "ch/batch_encoder.h"
 
+#include "ch/cursor.h"
 #include "pack.h"
 
 #include "ch/alloc.h"
@@ -194,6 +195,46 @@ ch_batch_encoder_size(const ch_batch_encoder_t *encoder)
     return size;
 }
 
+/* Always nine bytes, so that a frame can be given another number in place. */
+static void
+pack_wide(ch_buffer_t *frame, uint64_t value)
+{
+    uint8_t item[9] = {0xcf};
+    ch_store_u64(item + 1, __builtin_bswap64(value));
+    ch_buffer_append(frame, item, sizeof item);
+}
+
+/* Overwrite a nine-byte number at the cursor. */
+static bool
+set_wide(uint8_t *frame, ch_cursor_t at, uint64_t value)
+{
+    if (at.end - at.at < 9 || at.at[0] != 0xcf)
+        return false;
+    ch_store_u64(frame + (at.at - frame) + 1, __builtin_bswap64(value));
+    return true;
+}
+
+bool
+ch_batch_frame_renumber(uint8_t *frame, size_t size, uint64_t epoch, uint64_t seq)
+{
+    ch_cursor_t cursor = ch_cursor(ch_bytes(frame, size));
+    ch_item_t item;
+    int done = 0;
+    if (!ch_cursor_next(&cursor, &item) || item.kind != CH_ITEM_MAP)
+        return false;
+    for (uint32_t left = item.count; left > 0 && done < 2; left--) {
+        if (!ch_cursor_next(&cursor, &item))
+            return false;
+        if (ch_item_is(&item, "epoch"))
+            done += set_wide(frame, cursor, epoch);
+        else if (ch_item_is(&item, "seq"))
+            done += set_wide(frame, cursor, seq);
+        if (!ch_cursor_skip(&cursor, NULL))
+            return false;
+    }
+    return done == 2;
+}
+
 ch_status_t
 ch_batch_encoder_finish(ch_batch_encoder_t *encoder, const ch_identity_t *identity,
                         ch_bytes_t *frame_out)
@@ -214,9 +255,9 @@ ch_batch_encoder_finish(ch_batch_encoder_t *encoder, const ch_identity_t *identi
         ch_pack_text(&packer, "producer");
         ch_pack_text(&packer, identity->producer);
         ch_pack_text(&packer, "epoch");
-        msgpack_pack_uint64(&packer, identity->epoch);
+        pack_wide(frame, identity->epoch);
         ch_pack_text(&packer, "seq");
-        msgpack_pack_uint64(&packer, identity->seq);
+        pack_wide(frame, identity->seq);
     }
     for (int shape = 0; shape < SHAPES; shape++) {
         if (encoder->counts[shape] == 0)
@@ -226,7 +267,7 @@ ch_batch_encoder_finish(ch_batch_encoder_t *encoder, const ch_identity_t *identi
         ch_buffer_append(frame, encoder->items[shape].data, encoder->items[shape].size);
     }
     if (failed || frame->failed)
-        return ch_fail(CH_ERR_LIMIT, "batch: no memory for a frame");
+        return CH_ERR_LIMIT; /* no ch_fail: the client library keeps no globals */
     *frame_out = ch_buffer_bytes(frame);
     return CH_OK;
 }

@@ -4,14 +4,6 @@
 #include "ch/alloc.h"
 #include "ch/series_key.h"
 
-static const char *const state_names[] = {"ok", "pending", "gap", "fenced", "unknown"};
-
-const char *
-ch_ack_state_name(ch_ack_state_t state)
-{
-    return state_names[state];
-}
-
 static void
 put_reject(ch_reply_t *reply, const ch_reject_t *reject)
 {

@@ -81,4 +81,8 @@ ch_status_t ch_batch_encoder_finish(ch_batch_encoder_t *encoder,
                                     const ch_identity_t *identity,
                                     ch_bytes_t *frame_out) CH_MUST_CHECK;
 
+/// Give a finished frame with identity another epoch and seq, in place (finish writes both nine
+/// bytes wide). False: not such a frame.
+bool ch_batch_frame_renumber(uint8_t *frame, size_t size, uint64_t epoch, uint64_t seq);
+
 #endif
