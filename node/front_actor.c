@@ -151,7 +151,7 @@ front_release(ch_front_t *front)
 {
     /* Workers first: what they hold is in the list of jobs. */
     for (unsigned i = 0; i < front->worker_count; i++)
-        zactor_destroy(&front->workers[i]);
+        ch_actor_destroy(&front->workers[i]);
     ch_ack_core_destroy(&front->acks);
     while (front->jobs)
         ch_front_job_free(front, front->jobs);
@@ -350,4 +350,5 @@ ch_front_actor(zsock_t *pipe, void *argument)
         serve(front);
     front_release(front);
     ch_free(front);
+    ch_actor_ends();
 }

@@ -239,4 +239,5 @@ ch_ingest_actor(zsock_t *pipe, void *argument)
     zsock_destroy(&actor.source);
     zsock_destroy(&actor.control);
     ch_ingest_core_destroy(&actor.core);
+    ch_actor_ends();
 }

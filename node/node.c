@@ -233,8 +233,7 @@ start(runtime_t *runtime)
     if (status < 0)
         return status;
     raise_file_limit(&node->log);
-    zsys_handler_set(NULL); /* signals are ours */
-    zsys_set_io_threads(1);
+    zsys_handler_set(NULL); /* signals are ours; its one I/O thread is what we want */
     log_start(node);
     status = open_engine(node);
     if (status == CH_OK)
@@ -316,7 +315,7 @@ static void
 stop_actors(runtime_t *runtime, bool failed)
 {
     ch_node_t *node = runtime->node;
-    zactor_destroy(&runtime->ingest);
+    ch_actor_destroy(&runtime->ingest);
     if (node->engine && !failed && ch_engine_sync(node->engine) < 0)
         failed = true;
     atomic_store(&node->stopping, true);
@@ -325,7 +324,7 @@ stop_actors(runtime_t *runtime, bool failed)
         char *drained = zstr_recv(runtime->front);
         zstr_free(&drained);
     }
-    zactor_destroy(&runtime->front);
+    ch_actor_destroy(&runtime->front);
 }
 
 static void
@@ -382,8 +381,8 @@ abandon(runtime_t *runtime)
     log_error(node, "start_failed");
     if (runtime->front && runtime->query_endpoint[0])
         stop_actors(runtime, false);
-    zactor_destroy(&runtime->front);
-    zactor_destroy(&runtime->ingest);
+    ch_actor_destroy(&runtime->front);
+    ch_actor_destroy(&runtime->ingest);
     if (node->engine && ch_engine_close(node->engine) < 0)
         log_error(node, "close_failed");
     destroy_engine(node);

@@ -30,7 +30,8 @@ struct ch_reply_budget {
 typedef struct wrapped {
     zmq_msg_t inner;
     account_t *account;
-    size_t size;
+    atomic_size_t
+        size; /* stored last, loaded first: orders the rest for the thread that lets go */
 } wrapped_t;
 
 static account_t *
@@ -133,8 +134,9 @@ release_wrapped(void *data, void *hint)
 {
     (void)data;
     wrapped_t *wrapped = hint;
-    atomic_fetch_sub(&wrapped->account->waiting, wrapped->size);
-    atomic_fetch_sub(&wrapped->account->all->waiting, wrapped->size);
+    size_t size = atomic_load(&wrapped->size);
+    atomic_fetch_sub(&wrapped->account->waiting, size);
+    atomic_fetch_sub(&wrapped->account->all->waiting, size);
     account_release(wrapped->account);
     zmq_msg_close(&wrapped->inner);
     ch_free(wrapped);
@@ -164,11 +166,11 @@ ch_reply_budget_wrap(ch_reply_budget_t *budget, ch_bytes_t peer, zmq_msg_t *body
     zmq_msg_init(&wrapped->inner);
     zmq_msg_move(&wrapped->inner, body);
     wrapped->account = account;
-    wrapped->size = size;
     atomic_fetch_add(&account->references, 1);
     atomic_fetch_add(&account->waiting, size);
     atomic_fetch_add(&budget->all->waiting, size);
     void *data = zmq_msg_data(&wrapped->inner);
+    atomic_store(&wrapped->size, size);
     if (zmq_msg_init_data(body, data, size, release_wrapped, wrapped) != 0)
         release_wrapped(data,
                         wrapped); /* no memory for the message: the reply is dropped */

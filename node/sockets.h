@@ -32,4 +32,8 @@ void ch_actor_report(zsock_t *pipe, ch_status_t status, const char *text);
 /// Read it. CH_OK: *text_out (size bytes) holds the text; else the failure's text is kept.
 ch_status_t ch_actor_await(zactor_t *actor, char *text_out, size_t size) CH_MUST_CHECK;
 
+/// Last thing an actor does; and how its maker ends it: what the actor wrote is then to be seen.
+void ch_actor_ends(void);
+void ch_actor_destroy(zactor_t **actor);
+
 #endif

@@ -47,4 +47,5 @@ ch_worker_actor(zsock_t *pipe, void *argument)
         ch_socket_send_pointer(socket, job);
     }
     ch_reply_release(&reply);
+    ch_actor_ends();
 }

@@ -154,6 +154,8 @@ class Node:
     def close(self):
         if self.alive():
             self.kill()
+        elif self.process.returncode not in (0, 1, 74, -signal.SIGKILL):
+            print("the node ended with %d:\n%s" % (self.process.returncode, self.log.text()))
         if self.root:
             shutil.rmtree(self.root, ignore_errors=True)
 
@@ -182,10 +184,10 @@ class Client:
         assert len(frames) == 2 and frames[0] == b"", frames[:3]
         return unpack(frames[1])
 
-    def request(self, op, timeout_reply_ms=REPLY_TIMEOUT_MS, **fields):
+    def request(self, op, **fields):
         wanted = self.send(op, **fields)
         while True:
-            reply = self.receive(timeout_reply_ms)
+            reply = self.receive()
             if reply.get("id") == wanted:
                 return reply
 
