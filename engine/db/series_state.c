@@ -18,6 +18,7 @@ struct ch_series_states {
     pthread_mutex_t mutex; /* guards everything below */
     state_t **pages;
     uint32_t page_count;
+    uint32_t count;
     uint64_t generation;
 };
 
@@ -42,6 +43,13 @@ ch_series_states_destroy(ch_series_states_t **states)
     ch_free(ch_take(states));
 }
 
+/* A reader may find a series in the table a moment before its state is added: it is not born yet. */
+static bool
+unborn(const ch_series_states_t *states, uint32_t series)
+{
+    return series >= states->count;
+}
+
 static state_t *
 state_of(ch_series_states_t *states, uint32_t series)
 {
@@ -54,6 +62,7 @@ ch_series_states_add(ch_series_states_t *states, uint32_t series, uint64_t born_
     (void)pthread_mutex_lock(&states->mutex);
     while (states->page_count <= series / PAGE_SERIES)
         states->pages[states->page_count++] = ch_calloc(PAGE_SERIES, sizeof(state_t));
+    states->count = series + 1;
     *state_of(states, series) = (state_t){
         .born_lsn = born_lsn, .newest = born_lsn ? CH_NEWEST_NONE : CH_NEWEST_UNKNOWN};
     (void)pthread_mutex_unlock(&states->mutex);
@@ -63,7 +72,8 @@ uint64_t
 ch_series_states_born(ch_series_states_t *states, uint32_t series)
 {
     (void)pthread_mutex_lock(&states->mutex);
-    uint64_t lsn = state_of(states, series)->born_lsn;
+    uint64_t lsn =
+        unborn(states, series) ? UINT64_MAX : state_of(states, series)->born_lsn;
     (void)pthread_mutex_unlock(&states->mutex);
     return lsn;
 }
@@ -90,7 +100,9 @@ ch_series_states_newest(ch_series_states_t *states, uint32_t series, int64_t *ti
                         ch_value_t *value_out)
 {
     (void)pthread_mutex_lock(&states->mutex);
-    state_t state = *state_of(states, series);
+    state_t state = {.newest = CH_NEWEST_NONE};
+    if (!unborn(states, series))
+        state = *state_of(states, series);
     (void)pthread_mutex_unlock(&states->mutex);
     if (state.newest == CH_NEWEST_KNOWN) {
         *time_out = state.time;

@@ -19,6 +19,7 @@ void ch_series_states_destroy(ch_series_states_t **states);
 
 /// Series ids come densely. lsn 0: from a table, newest unknown; else none so far.
 void ch_series_states_add(ch_series_states_t *states, uint32_t series, uint64_t born_lsn);
+/// UINT64_MAX: not added yet.
 uint64_t ch_series_states_born(ch_series_states_t *states, uint32_t series);
 
 ch_newest_t ch_series_states_newest(ch_series_states_t *states, uint32_t series,

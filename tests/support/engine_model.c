@@ -369,6 +369,7 @@ ch_model_compare(ch_model_t *model, ch_engine_t *engine, ch_rng_t *rng, bool eve
 {
     ch_view_t *view = NULL;
     assert_int_equal(ch_view_open(engine, &view), CH_OK);
+    assert_int_equal(ch_view_lsn(view), ch_engine_durable_lsn(engine));
     uint32_t all = CH_MODEL_NAMES * CH_MODEL_LABELS;
     if (everything)
         for (uint32_t series = 0; series < all; series++)
