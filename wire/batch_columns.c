@@ -276,7 +276,7 @@ static bool
 join_names(ch_batch_decoder_t *decoder, table_t *table, ch_fault_t *fault)
 {
     ch_cursor_t cursor = table->parts[PART_FIELDS];
-    uint32_t count;
+    uint32_t count = 0;
     open_array(&cursor, &count);
     table->names = ch_batch_alloc(decoder, count, sizeof *table->names);
     if (!table->names)
