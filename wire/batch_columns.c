@@ -6,6 +6,8 @@
  */
 #include "batch_reader.h"
 
+#include "cursor_fast.h"
+
 #include <stdlib.h>
 
 /* ---- series */
@@ -136,23 +138,21 @@ static const char *
 find_parts(ch_cursor_t *cursor, table_t *table)
 {
     ch_item_t item;
-    ch_cursor_t inside = *cursor;
-    if (!ch_cursor_skip(cursor, NULL) || !ch_cursor_next(&inside, &item) ||
-        item.kind != CH_ITEM_MAP)
+    if (!ch_cursor_next(cursor, &item) || item.kind != CH_ITEM_MAP)
         return "not a map";
     for (uint32_t i = 0; i < item.count; i++) {
         ch_item_t key = {0};
-        ch_cursor_t key_at = inside;
-        if (!ch_cursor_skip(&inside, NULL) || !ch_cursor_next(&key_at, &key))
+        ch_cursor_t key_at = *cursor;
+        if (!ch_cursor_skip(cursor, NULL) || !ch_cursor_next(&key_at, &key))
             return "not a map";
         for (int part = 0; part < PARTS; part++) {
             if (!ch_item_is(&key, part_names[part]))
                 continue;
             if (table->parts[part].at)
                 return "a key is given twice";
-            table->parts[part] = inside;
+            table->parts[part] = *cursor;
         }
-        if (!ch_cursor_skip(&inside, NULL))
+        if (!ch_cursor_skip(cursor, NULL))
             return "not a map";
     }
     for (int part = 0; part < PARTS; part++)
@@ -318,6 +318,8 @@ read_row(ch_batch_decoder_t *decoder, const table_t *table, ch_cursor_t *cursor,
         goto bad;
     for (uint32_t i = 0; i < table->label_count; i++) {
         ch_label_t *label = &decoder->labels[table->order[i]];
+        if (ch_cursor_str(cursor, &label->value))
+            continue;
         if (!ch_cursor_next(cursor, &item) ||
             (item.kind != CH_ITEM_STR && item.kind != CH_ITEM_NIL))
             goto bad;

@@ -6,6 +6,8 @@
  */
 #include "batch_reader.h"
 
+#include "cursor_fast.h"
+
 #include <stdlib.h>
 
 /* Copy a label value: escapes written, UTF-8 checked. NULL: not UTF-8. `to` has room for twice. */
@@ -104,6 +106,18 @@ sort_labels(ch_batch_decoder_t *decoder, uint32_t count, ch_fault_t *fault_out)
     return true;
 }
 
+static bool
+read_str(ch_cursor_t *cursor, ch_bytes_t *text_out)
+{
+    ch_item_t item;
+    if (ch_cursor_str(cursor, text_out))
+        return true;
+    if (!ch_cursor_next(cursor, &item) || item.kind != CH_ITEM_STR)
+        return false;
+    *text_out = item.bytes;
+    return true;
+}
+
 /* A map of strings into decoder->labels. `name_out`: where `__name__` goes; NULL: it is a fault. */
 static bool
 read_pairs(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, uint32_t pairs,
@@ -114,19 +128,18 @@ read_pairs(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, uint32_t pairs,
     if (pairs > CH_BATCH_LABELS_MAX)
         return ch_fault(fault_out, CH_ERR_LIMIT, "a series has too many labels");
     for (uint32_t i = 0; i < pairs; i++) {
-        ch_item_t name, value;
-        if (!ch_cursor_next(cursor, &name) || name.kind != CH_ITEM_STR ||
-            !ch_cursor_next(cursor, &value) || value.kind != CH_ITEM_STR)
+        ch_bytes_t name, value;
+        if (!read_str(cursor, &name) || !read_str(cursor, &value))
             return ch_fault(fault_out, CH_ERR_INVALID, "labels are no map of strings");
-        if (!ch_bytes_equal(name.bytes, reserved)) {
-            decoder->labels[count++] = (ch_label_t){name.bytes, value.bytes};
+        if (!ch_bytes_equal(name, reserved)) {
+            decoder->labels[count++] = (ch_label_t){name, value};
             continue;
         }
         if (!name_out)
             return ch_fault(fault_out, CH_ERR_INVALID, "__name__ is not a label here");
         if (name_out->data)
             return ch_fault(fault_out, CH_ERR_INVALID, "__name__ is given twice");
-        *name_out = value.bytes;
+        *name_out = value;
     }
     *count_out = count;
     return true;
@@ -220,6 +233,9 @@ ch_batch_read_key(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, ch_bytes_t *
 {
     ch_cursor_t inside = *cursor;
     ch_item_t item;
+    ch_bytes_t text;
+    if (ch_cursor_str(cursor, &text))
+        return read_key_text(decoder, text, name_out, labels_out, fault_out);
     if (!ch_cursor_next(&inside, &item))
         return ch_fault(fault_out, CH_ERR_INVALID, "a key is missing");
     if (item.kind == CH_ITEM_STR) {

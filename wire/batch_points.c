@@ -6,6 +6,8 @@
  */
 #include "batch_reader.h"
 
+#include "cursor_fast.h"
+
 #include "ch/alloc.h"
 
 #include <stdlib.h>
@@ -18,7 +20,10 @@ read_point(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, ch_bytes_t *name_ou
            ch_fault_t *fault)
 {
     ch_item_t item;
-    if (!ch_cursor_next(cursor, &item) || item.kind != CH_ITEM_ARRAY || item.count != 3)
+    if (cursor->at < cursor->end && cursor->at[0] == 0x93)
+        cursor->at++;
+    else if (!ch_cursor_next(cursor, &item) || item.kind != CH_ITEM_ARRAY ||
+             item.count != 3)
         return ch_fault(fault, CH_ERR_INVALID, "not [key, time, value]");
     if (!ch_batch_read_key(decoder, cursor, name_out, labels_out, fault) ||
         !ch_batch_read_time(decoder, cursor, time_out, fault) ||
@@ -85,7 +90,8 @@ struct ch_batch_rows {
     uint32_t field_count;
     ch_bytes_t *fields; /* as sent */
     size_t field_capacity;
-    ch_bytes_t *names; /* name_field, in scratch; NULL: not yet joined */
+    ch_bytes_t *names; /* name_field, in scratch */
+    size_t name_bytes_max;
     uint32_t row_count;
     uint32_t none_count;
     ch_bytes_t *labels; /* of each row */
@@ -319,6 +325,7 @@ start_run(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, const row_t *row,
     rows->name = row->name;
     rows->field_count = row->field_count;
     rows->none_count = 0;
+    rows->name_bytes_max = 0;
     *field_out = WHOLE_ROW;
     if (!ch_series_name_valid(row->name))
         return ch_fault(fault, CH_ERR_INVALID, "the name is not valid");
@@ -339,6 +346,8 @@ start_run(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, const row_t *row,
         if (!ch_batch_join_name(decoder, row->name, key.bytes, &rows->names[j], fault) ||
             !ch_batch_count_key(decoder, rows->names[j].size))
             return false;
+        if (rows->names[j].size > rows->name_bytes_max)
+            rows->name_bytes_max = rows->names[j].size;
     }
     *field_out = repeated_field(decoder, rows);
     if (decoder->no_memory)
@@ -367,6 +376,15 @@ read_cells(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, const row_t *row,
     return true;
 }
 
+static void
+add_row(ch_batch_rows_t *rows, ch_bytes_t labels, int64_t time, uint32_t none)
+{
+    rows->labels[rows->row_count] = labels;
+    rows->times[rows->row_count] = time;
+    rows->row_count++;
+    rows->none_count += none;
+}
+
 static bool
 decode_row(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, const row_t *row,
            uint32_t index)
@@ -391,11 +409,61 @@ decode_row(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, const row_t *row,
         return false;
     if (!read_cells(decoder, rows, row, labels, &field, &none, &fault))
         return refuse_row(decoder, row, index, field, &fault);
-    rows->labels[rows->row_count] = labels;
-    rows->times[rows->row_count] = time;
-    rows->row_count++;
-    rows->none_count += none;
+    add_row(rows, labels, time, none);
     return ch_batch_count_points(decoder, row->field_count - none);
+}
+
+/* A row that goes on the present run and has no fault: taken in one walk. False, with nothing
+ * changed but scratch: look closer. */
+static bool
+read_fitting_row(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, ch_cursor_t *cursor,
+                 ch_bytes_t *labels_out, int64_t *time_out, uint32_t *none_out)
+{
+    ch_cursor_t walk = *cursor;
+    ch_bytes_t name;
+    ch_item_t item;
+    ch_fault_t fault = {0};
+    if (rows->row_count == 0 || walk.at == walk.end || *walk.at++ != 0x94 ||
+        !ch_cursor_str(&walk, &name) || !ch_bytes_equal(name, rows->name) ||
+        !ch_batch_read_labels(decoder, &walk, labels_out, &fault) ||
+        !ch_batch_read_time(decoder, &walk, time_out, &fault) ||
+        !ch_cursor_next(&walk, &item) || item.kind != CH_ITEM_MAP ||
+        item.count != rows->field_count || !grow_rows(decoder, rows))
+        return false;
+    ch_value_t *cells = rows->cells + (size_t)rows->row_count * rows->field_count;
+    for (uint32_t j = 0; j < rows->field_count; j++) {
+        if (!ch_cursor_str(&walk, &name) || !ch_bytes_equal(name, rows->fields[j]) ||
+            !ch_batch_read_value(&walk, &cells[j], &fault))
+            return false;
+        *none_out += cells[j].type == CH_VALUE_NONE;
+    }
+    if (rows->name_bytes_max + labels_out->size + 2 > decoder->limits.key_bytes)
+        return false;
+    *cursor = walk;
+    return true;
+}
+
+/* One entry of `rows`; the cursor moves on. */
+static bool
+take_row(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, ch_cursor_t *cursor,
+         uint32_t index)
+{
+    ch_bytes_t labels;
+    int64_t time;
+    uint32_t none = 0;
+    row_t row;
+    if (read_fitting_row(decoder, rows, cursor, &labels, &time, &none)) {
+        add_row(rows, labels, time, none);
+        return ch_batch_count_cells(decoder, 1, rows->field_count) &&
+               ch_batch_count_key(decoder, labels.size) &&
+               ch_batch_count_points(decoder, rows->field_count - none);
+    }
+    if (decoder->no_memory)
+        return false;
+    if (!open_row(cursor, &row))
+        return ch_batch_refuse(decoder, CH_ERR_INVALID, -1,
+                               "rows[%u] is not [name, labels, time, fields]", index);
+    return decode_row(decoder, rows, &row, index);
 }
 
 bool
@@ -413,11 +481,7 @@ ch_batch_decode_rows(ch_batch_decoder_t *decoder, ch_cursor_t cursor)
     }
     rows->row_count = 0;
     for (uint32_t i = 0; i < item.count; i++) {
-        row_t row;
-        if (!open_row(&cursor, &row))
-            return ch_batch_refuse(decoder, CH_ERR_INVALID, -1,
-                                   "rows[%u] is not [name, labels, time, fields]", i);
-        if (!decode_row(decoder, rows, &row, i))
+        if (!take_row(decoder, rows, &cursor, i))
             return false;
     }
     return rows->row_count == 0 || finish_run(decoder, rows);

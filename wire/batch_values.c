@@ -1,6 +1,8 @@
 /* batch_values.c - values, times and columns of a batch. */
 #include "batch_reader.h"
 
+#include "cursor_fast.h"
+
 /* ---- columns that grow */
 
 bool
@@ -108,6 +110,11 @@ bool
 ch_batch_read_value(ch_cursor_t *cursor, ch_value_t *value_out, ch_fault_t *fault_out)
 {
     ch_item_t item;
+    double number;
+    if (ch_cursor_float(cursor, &number)) {
+        *value_out = ch_value_float(number);
+        return true;
+    }
     if (!next_whole(cursor, &item))
         return ch_fault(fault_out, CH_ERR_INVALID, "a value is missing");
     return value_of(&item, value_out, fault_out);
@@ -120,6 +127,8 @@ ch_batch_read_time(const ch_batch_decoder_t *decoder, ch_cursor_t *cursor,
                    int64_t *time_out, ch_fault_t *fault_out)
 {
     ch_item_t item;
+    if (ch_cursor_int(cursor, time_out))
+        return true;
     if (!next_whole(cursor, &item))
         return ch_fault(fault_out, CH_ERR_INVALID, "a time is missing");
     if (item.kind == CH_ITEM_NIL) {
@@ -310,7 +319,8 @@ ch_batch_load_times(ch_batch_decoder_t *decoder, const ch_batch_times_t *opened,
     for (uint32_t i = 0; i < count; i++) {
         ch_item_t item;
         int64_t time;
-        if (!next_whole(&cursor, &item) || !ch_item_time(&item, &time)) {
+        if (!ch_cursor_int(&cursor, &time) &&
+            (!next_whole(&cursor, &item) || !ch_item_time(&item, &time))) {
             fault_out->at = i;
             ch_fault(fault_out, CH_ERR_INVALID, time_text);
             break;

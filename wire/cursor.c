@@ -13,14 +13,11 @@
 #include "ch/coding.h"
 #include "ch/limits.h"
 
-/* What a first byte announces. `size` is the head: the byte itself, its length field, and for
- * fixed-size items the payload too. */
+/* What a first byte announces. Most items need no look at anything else: their size is
+ * `size` + (byte & size_mask), their members number (byte & count_mask) << count_shift. */
 typedef enum {
     HEAD_BAD,
-    HEAD_FIXED,     /* all of it is head */
-    HEAD_FIX_STR,   /* length in the low 5 bits */
-    HEAD_FIX_ARRAY, /* count in the low 4 bits */
-    HEAD_FIX_MAP,
+    HEAD_PLAIN,   /* the byte says it all */
     HEAD_BYTES_8, /* str, bin, ext: a length of 8, 16, 32 bits, then the payload */
     HEAD_BYTES_16,
     HEAD_BYTES_32,
@@ -32,7 +29,11 @@ typedef enum {
 
 typedef struct head {
     uint8_t kind;
-    uint8_t size;
+    uint8_t size; /* of byte and length field, and of a payload of fixed size */
+    uint8_t size_mask;
+    uint8_t count_mask;
+    uint8_t count_shift;
+    uint8_t container;
 } head_t;
 
 #define FOUR(...) __VA_ARGS__, __VA_ARGS__, __VA_ARGS__, __VA_ARGS__
@@ -40,29 +41,35 @@ typedef struct head {
     FOUR(__VA_ARGS__), FOUR(__VA_ARGS__), FOUR(__VA_ARGS__), FOUR(__VA_ARGS__)
 #define FIXED(bytes)                                                                     \
     {                                                                                    \
-        HEAD_FIXED, bytes                                                                \
+        HEAD_PLAIN, bytes, 0, 0, 0, 0                                                    \
+    }
+#define LONG(kind, bytes, container)                                                     \
+    {                                                                                    \
+        kind, bytes, 0, 0, 0, container                                                  \
     }
 
 /* clang-format off */
 #define ONE FIXED(1)
-#define STR {HEAD_FIX_STR, 1}
-#define MAP {HEAD_FIX_MAP, 1}
-#define ARRAY {HEAD_FIX_ARRAY, 1}
+#define STR {HEAD_PLAIN, 1, 0x1f, 0, 0, 0}
+#define ARRAY {HEAD_PLAIN, 1, 0, 0x0f, 0, 1}
+#define MAP {HEAD_PLAIN, 1, 0, 0x0f, 1, 1}
 static const head_t heads[256] = {
     SIXTEEN(ONE), SIXTEEN(ONE), SIXTEEN(ONE), SIXTEEN(ONE), /* 00-7f positive fixint */
     SIXTEEN(ONE), SIXTEEN(ONE), SIXTEEN(ONE), SIXTEEN(ONE),
     SIXTEEN(MAP),
     SIXTEEN(ARRAY),
     SIXTEEN(STR), SIXTEEN(STR),
-    /* c0 */ FIXED(1), {HEAD_BAD, 0}, FIXED(1), FIXED(1),                 /* nil, -, false, true */
-    /* c4 */ {HEAD_BYTES_8, 2}, {HEAD_BYTES_16, 3}, {HEAD_BYTES_32, 5},   /* bin */
-    /* c7 */ {HEAD_BYTES_8, 3}, {HEAD_BYTES_16, 4}, {HEAD_BYTES_32, 6},   /* ext: and its type */
-    /* ca */ FIXED(5), FIXED(9),                                          /* float */
-    /* cc */ FIXED(2), FIXED(3), FIXED(5), FIXED(9),                      /* uint */
-    /* d0 */ FIXED(2), FIXED(3), FIXED(5), FIXED(9),                      /* int */
-    /* d4 */ FIXED(3), FIXED(4), FIXED(6), FIXED(10), FIXED(18),          /* fixext 1 2 4 8 16 */
-    /* d9 */ {HEAD_BYTES_8, 2}, {HEAD_BYTES_16, 3}, {HEAD_BYTES_32, 5},   /* str */
-    /* dc */ {HEAD_ARRAY_16, 3}, {HEAD_ARRAY_32, 5}, {HEAD_MAP_16, 3}, {HEAD_MAP_32, 5},
+    /* c0 */ FIXED(1), {HEAD_BAD, 0, 0, 0, 0, 0}, FIXED(1), FIXED(1), /* nil, -, false, true */
+    /* c4 */ LONG(HEAD_BYTES_8, 2, 0), LONG(HEAD_BYTES_16, 3, 0), LONG(HEAD_BYTES_32, 5, 0),
+    /* c7 ext, and its type */
+             LONG(HEAD_BYTES_8, 3, 0), LONG(HEAD_BYTES_16, 4, 0), LONG(HEAD_BYTES_32, 6, 0),
+    /* ca */ FIXED(5), FIXED(9),                                      /* float */
+    /* cc */ FIXED(2), FIXED(3), FIXED(5), FIXED(9),                  /* uint */
+    /* d0 */ FIXED(2), FIXED(3), FIXED(5), FIXED(9),                  /* int */
+    /* d4 */ FIXED(3), FIXED(4), FIXED(6), FIXED(10), FIXED(18),      /* fixext 1 2 4 8 16 */
+    /* d9 */ LONG(HEAD_BYTES_8, 2, 0), LONG(HEAD_BYTES_16, 3, 0), LONG(HEAD_BYTES_32, 5, 0),
+    /* dc */ LONG(HEAD_ARRAY_16, 3, 1), LONG(HEAD_ARRAY_32, 5, 1),
+             LONG(HEAD_MAP_16, 3, 1), LONG(HEAD_MAP_32, 5, 1),
     SIXTEEN(ONE), SIXTEEN(ONE), /* negative fixint */
 };
 /* clang-format on */
@@ -93,24 +100,16 @@ measure(const ch_cursor_t *cursor, size_t *size_out, uint64_t *members_out)
     if (left == 0)
         return false;
     const uint8_t *at = cursor->at;
-    head_t head = heads[at[0]];
-    size_t size = head.size;
-    uint64_t members = 0;
-    if (size > left || head.kind == HEAD_BAD)
+    const head_t *head = &heads[at[0]];
+    size_t size = head->size + (size_t)(at[0] & head->size_mask);
+    uint64_t members = (uint64_t)(at[0] & head->count_mask) << head->count_shift;
+    if (head->size > left)
         return false;
-    switch ((head_kind_t)head.kind) {
+    switch ((head_kind_t)head->kind) {
+    case HEAD_PLAIN:
+        break;
     case HEAD_BAD:
-    case HEAD_FIXED:
-        break;
-    case HEAD_FIX_STR:
-        size += at[0] & 0x1f;
-        break;
-    case HEAD_FIX_ARRAY:
-        members = at[0] & 0x0f;
-        break;
-    case HEAD_FIX_MAP:
-        members = 2 * (at[0] & 0x0fu);
-        break;
+        return false;
     case HEAD_BYTES_8:
         size += at[1];
         break;
@@ -284,12 +283,6 @@ ch_cursor_next(ch_cursor_t *cursor, ch_item_t *item_out)
     return true;
 }
 
-static bool
-is_container(uint8_t first)
-{
-    return (first >= 0x80 && first < 0xa0) || (first >= 0xdc && first < 0xe0);
-}
-
 /* Skip `owed` values whatever their depth. */
 static bool
 skip_flat(ch_cursor_t *cursor, uint64_t owed)
@@ -307,15 +300,41 @@ skip_flat(ch_cursor_t *cursor, uint64_t owed)
     return true;
 }
 
+/* Skip items that the first byte alone measures and that hold no others: what columns and points
+ * are made of. Returns how many of `owed` are left. */
+static uint64_t
+skip_plain(ch_cursor_t *cursor, uint64_t owed)
+{
+    const uint8_t *at = cursor->at, *end = cursor->end;
+    while (owed > 0 && at < end) {
+        if (at[0] == 0xcb &&
+            end - at >= 9) { /* guessed right, the next item need not wait */
+            at += 9;         /* for this one's size to be looked up */
+            owed--;
+            continue;
+        }
+        const head_t *head = &heads[at[0]];
+        size_t size = head->size + (size_t)(at[0] & head->size_mask);
+        if (head->kind != HEAD_PLAIN || head->container || size > (size_t)(end - at))
+            break;
+        at += size;
+        owed--;
+    }
+    cursor->at = at;
+    return owed;
+}
+
 bool
 ch_cursor_skip(ch_cursor_t *cursor, unsigned *depth_out)
 {
     ch_cursor_t walk = *cursor;
-    uint64_t owed[CH_DEPTH_MAX + 2] = {1}; /* [d]: members still to come d levels down */
+    uint64_t owed[CH_DEPTH_MAX + 2]; /* [d]: members still to come d levels down */
     unsigned depth = 0, deepest = 0;
+    owed[0] = 1;
     for (;;) {
         size_t size;
         uint64_t members;
+        owed[depth] = skip_plain(&walk, owed[depth]);
         while (owed[depth] == 0 && depth > 0)
             depth--;
         if (owed[depth] == 0)
@@ -323,7 +342,7 @@ ch_cursor_skip(ch_cursor_t *cursor, unsigned *depth_out)
         if (!measure(&walk, &size, &members))
             return false;
         owed[depth]--;
-        bool container = is_container(walk.at[0]);
+        bool container = heads[walk.at[0]].container;
         walk.at += size;
         if (!container)
             continue;

@@ -18,11 +18,12 @@ ch_key_cache_find(const ch_key_cache_t *cache, ch_bytes_t key, uint64_t *hash_ou
     *hash_out = hash;
     if (!cache->slots)
         return NULL;
-    const ch_key_slot_t *slot = &cache->slots[hash % CH_KEY_CACHE_SLOTS];
-    if (slot->hash != hash || slot->key_size != key.size ||
-        memcmp(slot->text, key.data, key.size) != 0)
-        return NULL;
-    return slot;
+    const ch_key_slot_t *set = &cache->slots[hash % (CH_KEY_CACHE_SLOTS / 2) * 2];
+    for (const ch_key_slot_t *slot = set; slot < set + 2; slot++)
+        if (slot->hash == hash && slot->key_size == key.size &&
+            memcmp(slot->text, key.data, key.size) == 0)
+            return slot;
+    return NULL;
 }
 
 void
@@ -37,7 +38,9 @@ ch_key_cache_put(ch_key_cache_t *cache, ch_bytes_t key, uint64_t hash, ch_bytes_
         cache->slots = calloc(CH_KEY_CACHE_SLOTS, sizeof *cache->slots);
     if (!cache->slots)
         return;
-    ch_key_slot_t *slot = &cache->slots[hash % CH_KEY_CACHE_SLOTS];
+    ch_key_slot_t *slot = &cache->slots[hash % (CH_KEY_CACHE_SLOTS / 2) * 2];
+    if (slot[0].key_size && (!slot[1].key_size || ++cache->turn % 2))
+        slot++;
     slot->hash = hash;
     slot->key_size = (uint32_t)key.size;
     slot->name_size = (uint32_t)name.size;

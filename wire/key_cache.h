@@ -1,8 +1,8 @@
 /// Remembers how key texts of the last batches were taken apart: producers name the same series
 /// again and again, and checking 100 bytes of key costs more than all the rest of a point.
 ///
-/// Shape    direct-mapped: the slot of a hash holds the last key that hashed there, whole. A hit
-///          compares the whole key.
+/// Shape    sets of two slots; the set of a hash holds the last two keys that hashed there, whole. A
+///          hit compares the whole key.
 /// Memory   CH_KEY_CACHE_SLOTS slots; a key that does not fit a slot is not remembered.
 /// Threads  one at a time.
 #ifndef CH_KEY_CACHE_H
@@ -24,6 +24,7 @@ typedef struct ch_key_slot {
 
 typedef struct ch_key_cache {
     ch_key_slot_t *slots;
+    unsigned turn; /* which slot of a full set goes */
 } ch_key_cache_t;
 
 void ch_key_cache_release(ch_key_cache_t *cache);
