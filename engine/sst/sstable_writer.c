@@ -95,6 +95,16 @@ done:
     return status;
 }
 
+/* The text of the failure that led here is worth more than that of the clean-up. */
+static void
+remove_temporary(ch_sstable_writer_t *writer)
+{
+    char *text = ch_strdup(ch_fail_text());
+    if (ch_fs_unlink(writer->fs, writer->tmp_path) < 0) /* a stray at worst */
+        (void)ch_fail(CH_ERR_IO, "%s", text);
+    ch_free(text);
+}
+
 void
 ch_sstable_writer_destroy(ch_sstable_writer_t **writer_in)
 {
@@ -104,7 +114,7 @@ ch_sstable_writer_destroy(ch_sstable_writer_t **writer_in)
     CH_ASSERT(writer->magic == WRITER_MAGIC);
     ch_fs_close(&writer->file);
     if (writer->tmp_exists)
-        (void)(ch_fs_unlink(writer->fs, writer->tmp_path) < 0); /* a stray at worst */
+        remove_temporary(writer);
     ch_free(writer->path);
     ch_free(writer->tmp_path);
     ch_text_release(&writer->out);
