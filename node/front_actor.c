@@ -18,7 +18,7 @@
 
 enum {
     REQUESTS_PER_WAKE = 256,
-    REQUESTS_PER_PEER = 1000,  /* unread, in the socket */
+    REQUESTS_PER_PEER = 256,   /* unread, in the socket */
     REPLIES_PER_PEER = 100000, /* unread: more than anybody has in flight */
     LINGER_MS = 1000,
     ITEMS_FIXED = 4,
@@ -166,14 +166,22 @@ front_release(ch_front_t *front)
 
 /* ---- requests */
 
+/* Bytes of the frame; -1: nothing there. */
+static int
+take_frame(ch_front_t *front, zmq_msg_t *frame)
+{
+    int size = zmq_msg_recv(frame, zsock_resolve(front->router), ZMQ_DONTWAIT);
+    if (size >= 0)
+        ch_intake_read(front->node->intake, frame);
+    return size;
+}
+
 /* Drop what is left of a message, one frame at a time. */
 static void
-drop_frames(void *socket, zmq_msg_t *frame)
+drop_frames(ch_front_t *front, zmq_msg_t *frame)
 {
-    while (zmq_msg_more(frame)) {
-        if (zmq_msg_recv(frame, socket, ZMQ_DONTWAIT) < 0)
-            return;
-    }
+    while (zmq_msg_more(frame) && take_frame(front, frame) >= 0)
+        continue;
 }
 
 static void
@@ -196,13 +204,13 @@ take_message(ch_front_t *front)
     zmq_msg_t peer, frame;
     zmq_msg_init(&peer);
     zmq_msg_init(&frame);
-    bool found = zmq_msg_recv(&peer, socket, ZMQ_DONTWAIT) >= 0;
-    bool shaped =
-        found && zmq_msg_more(&peer) && zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) == 0 &&
-        zmq_msg_more(&frame) && zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) >= 0 &&
-        !zmq_msg_more(&frame);
+    bool found =
+        zmq_msg_recv(&peer, socket, ZMQ_DONTWAIT) >= 0; /* ROUTER's own, not sent */
+    bool shaped = found && zmq_msg_more(&peer) && take_frame(front, &frame) == 0 &&
+                  zmq_msg_more(&frame) && take_frame(front, &frame) >= 0 &&
+                  !zmq_msg_more(&frame);
     if (found && !shaped) {
-        drop_frames(socket, &frame);
+        drop_frames(front, &frame);
         refuse_shape(front, &peer);
     } else if (found) {
         ch_front_take_request(front, ch_front_job_new(front, &peer, &frame));

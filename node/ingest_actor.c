@@ -15,13 +15,7 @@
 #include "job.h"
 #include "sockets.h"
 
-enum {
-    MESSAGES_PER_WAKE = 256,
-    /* What one peer may have queued here: a few MiB of batches of the size that travels best. */
-    QUEUE_BYTES = 8 << 20,
-    BATCH_BYTES_TYPICAL = 256 << 10,
-    QUEUE_MESSAGES = QUEUE_BYTES / BATCH_BYTES_TYPICAL,
-};
+enum { MESSAGES_PER_WAKE = 256 };
 
 typedef struct actor {
     ch_node_t *node;
@@ -66,7 +60,7 @@ world_touch(void *context, const ch_touch_t *touch)
 static void
 source_options(void *socket, const ch_node_t *node)
 {
-    ch_socket_set(socket, ZMQ_RCVHWM, QUEUE_MESSAGES);
+    ch_socket_set(socket, ZMQ_RCVHWM, CH_INGEST_QUEUE_MESSAGES);
     ch_socket_set_i64(socket, ZMQ_MAXMSGSIZE, (int64_t)node->limits.batch_bytes * 2);
     ch_socket_set(socket, ZMQ_HEARTBEAT_IVL, 0); /* would drop producers that only wait */
     ch_socket_set(socket, ZMQ_TCP_KEEPALIVE, 1);
@@ -107,6 +101,7 @@ drop_rest(actor_t *actor, zmq_msg_t *message)
     while (zmq_msg_more(message)) {
         if (zmq_msg_recv(message, zsock_resolve(actor->source), ZMQ_DONTWAIT) < 0)
             break;
+        ch_intake_read(actor->node->intake, message);
         frames++;
         bytes += zmq_msg_size(message);
     }
@@ -132,6 +127,7 @@ take_one(actor_t *actor, zmq_msg_t *message)
 {
     if (zmq_msg_recv(message, zsock_resolve(actor->source), ZMQ_DONTWAIT) < 0)
         return false;
+    ch_intake_read(actor->node->intake, message);
     if (zmq_msg_more(message)) {
         drop_rest(actor, message);
         return true;

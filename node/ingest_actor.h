@@ -9,6 +9,10 @@
 #include <czmq.h>
 #include "node.h"
 
+/// What one peer may have queued here: a few MiB of batches of the size that travels best; more would
+/// only cool the caches.
+enum { CH_INGEST_QUEUE_MESSAGES = 16 };
+
 /// zactor function; `argument` is the ch_node_t. Reports READY with the bound endpoint.
 void ch_ingest_actor(zsock_t *pipe, void *argument);
 

@@ -24,7 +24,7 @@
 #include "sockets.h"
 #include "stats_line.h"
 
-enum { STOP_SECONDS = 10, STATS_INTERVAL_MS = 60000 };
+enum { STOP_SECONDS = 10, STATS_INTERVAL_S = 60, LOOK_MS = 100 };
 
 typedef struct runtime {
     ch_node_t *node;
@@ -104,6 +104,20 @@ take_name(ch_node_t *node)
              name[0] ? name : host);
 }
 
+/* A connection may have its queue full of the greatest batches, or requests, and no more. */
+static ch_intake_t *
+intake_new(const ch_node_t *node)
+{
+    const ch_intake_limits_t limits = {
+        .connection_bytes = {(CH_INGEST_QUEUE_MESSAGES + 4) * 2 *
+                                 (uint64_t)node->limits.batch_bytes,
+                             (UINT64_C(64) << 20) +
+                                 2 * (uint64_t)node->limits.request_bytes},
+        .total_bytes = node->config->engine_memory_limit / 2,
+    };
+    return ch_intake_new(&limits);
+}
+
 static ch_node_t *
 node_new(const ch_config_t *config)
 {
@@ -118,6 +132,7 @@ node_new(const ch_config_t *config)
     node->query_clock = (ch_clock_t){
         .wall_ns = query_wall_ns, .monotonic_ns = query_monotonic_ns, .context = node};
     node->ingest_poke.fd = node->front_poke.fd = node->main_poke.fd = -1;
+    node->intake = intake_new(node);
     take_name(node);
     snprintf(node->control_endpoint, sizeof node->control_endpoint, "inproc://control-%p",
              (void *)node);
@@ -130,6 +145,7 @@ node_destroy(ch_node_t *node)
     ch_poke_release(&node->ingest_poke);
     ch_poke_release(&node->front_poke);
     ch_poke_release(&node->main_poke);
+    ch_intake_destroy(&node->intake);
     free(node);
 }
 
@@ -216,6 +232,8 @@ start_actors(runtime_t *runtime)
             start_actor(ch_front_actor, node, &runtime->front, runtime->query_endpoint);
     if (status < 0)
         return status;
+    ch_intake_listen(node->intake, 0, runtime->ingest_endpoint);
+    ch_intake_listen(node->intake, 1, runtime->query_endpoint);
     log_listening(node, "ingest", runtime->ingest_endpoint);
     log_listening(node, "query", runtime->query_endpoint);
     const ch_endpoint_t endpoints[] = {{"ingest", runtime->ingest_endpoint},
@@ -257,6 +275,25 @@ take_signal(int fd)
     return read(fd, &info, sizeof info) == (ssize_t)sizeof info;
 }
 
+typedef struct watch {
+    ch_stats_line_t line;
+    int64_t line_ns; /* when the last one was logged */
+} watch_t;
+
+static void
+look(ch_node_t *node, watch_t *watch)
+{
+    int64_t now_ns = ch_clock_monotonic_ns(&node->clock);
+    ch_count(&node->stats, CH_COUNT_INTAKE_CUT,
+             ch_intake_check(node->intake, &node->log, now_ns));
+    if (watch->line_ns == 0)
+        watch->line_ns = now_ns;
+    if (now_ns - watch->line_ns < STATS_INTERVAL_S * INT64_C(1000000000))
+        return;
+    watch->line_ns = now_ns;
+    ch_stats_line_log(&watch->line, node);
+}
+
 /* Until a signal comes or the engine fails. */
 static void
 wait_for_end(runtime_t *runtime)
@@ -264,14 +301,13 @@ wait_for_end(runtime_t *runtime)
     ch_node_t *node = runtime->node;
     struct pollfd fds[] = {{.fd = runtime->signals, .events = POLLIN},
                            {.fd = node->main_poke.fd, .events = POLLIN}};
-    ch_stats_line_t line = {0};
+    watch_t watch = {0};
     for (;;) {
         ch_poke_arm(&node->main_poke);
         if (engine_failed(node))
             return;
-        int count = poll(fds, 2, STATS_INTERVAL_MS);
-        if (count == 0)
-            ch_stats_line_log(&line, node);
+        int count = poll(fds, 2, LOOK_MS);
+        look(node, &watch);
         if (count > 0 && fds[1].revents)
             ch_poke_clear(&node->main_poke);
         if (count > 0 && fds[0].revents && take_signal(runtime->signals))

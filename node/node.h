@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include "ch/engine.h"
 #include "config.h"
+#include "intake.h"
 #include "node_stats.h"
 #include "poke.h"
 #include "touch_ring.h"
@@ -31,6 +32,7 @@ typedef struct ch_node {
         query_clock; /* monotonic time ends when the node stops: every deadline passes */
     ch_engine_t *engine;
     ch_node_stats_t stats;
+    ch_intake_t *intake;     /* what peers send and nobody can read */
     ch_touch_ring_t touches; /* ingest to front */
     atomic_bool front_waits; /* somebody waits there: touches and progress matter */
     atomic_bool serving;     /* `engine` is set */

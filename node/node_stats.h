@@ -29,6 +29,7 @@ typedef enum {
     CH_COUNT_QUERY_MALFORMED,
     CH_COUNT_QUERY_ERRORS,
     CH_COUNT_QUERY_DROPPED,
+    CH_COUNT_INTAKE_CUT,
     CH_COUNT_MAX,
 } ch_count_t;
 

@@ -26,9 +26,10 @@ REPLY_TIMEOUT_MS = 30000
 
 
 def sanitizer_bytes():
-    """What the address sanitizer keeps back of freed memory (its quarantine, twice over)."""
-    with open(CITYHALL, "rb") as program:
-        return 512 << 20 if b"__asan_init" in program.read() else 0
+    """What a sanitizer may take beside the node: quarantine (twice over), shadow of what is used."""
+    with open(CITYHALL, "rb") as file:
+        program = file.read()
+    return 512 << 20 if b"__asan_init" in program or b"__tsan_init" in program else 0
 
 
 def ext_i64(values):
@@ -154,7 +155,7 @@ class Node:
     def close(self):
         if self.alive():
             self.kill()
-        elif self.process.returncode not in (0, 1, 74, -signal.SIGKILL):
+        elif self.process and self.process.returncode not in (0, 1, 74, -signal.SIGKILL):
             print("the node ended with %d:\n%s" % (self.process.returncode, self.log.text()))
         if self.root:
             shutil.rmtree(self.root, ignore_errors=True)

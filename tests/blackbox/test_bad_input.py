@@ -207,6 +207,33 @@ class BadInput(NodeTest):
                         pass  # the node hung up first
         self.assert_serving("after-noise")
 
+    def zmtp(self, name, kind):
+        """A peer of our own making: ZMTP 3.0, NULL, with whatever frames we like."""
+        host, port = self.node.endpoints[name][len("tcp://") :].rsplit(":", 1)
+        peer = socket.create_connection((host, int(port)), timeout=30)
+        self.addCleanup(peer.close)
+        peer.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32))
+        ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind
+        peer.sendall(b"\x04" + bytes([len(ready)]) + ready)
+        greeting = b""
+        while len(greeting) < 66:
+            greeting += peer.recv(66 - len(greeting))
+        return peer
+
+    def test_a_message_without_end_is_cut(self):
+        """libzmq shows no frame of a message before its last: what it gathers must be bounded."""
+        self.assert_serving("before-endless")
+        before = self.node.rss_bytes()
+        frame = b"\x03" + struct.pack(">Q", 1000000) + bytes(1000000)  # "more", long
+        for name, kind in (("ingest", b"PUSH"), ("query", b"DEALER")):
+            peer = self.zmtp(name, kind)
+            with self.assertRaises(OSError, msg=name + ": 3 GB were taken"):
+                for _ in range(3000):
+                    peer.sendall(frame)
+        self.assertLess(self.node.rss_bytes() - before, (1 << 30) + sanitizer_bytes())
+        self.assertEqual(self.stats()["intake.disconnected"], 2)
+        self.assert_serving("after-endless")
+
     def test_claims_do_not_become_memory(self):
         self.assert_serving("warm")
         before = self.node.rss_bytes()

@@ -194,6 +194,24 @@ class Stops(NodeTest):
         self.assertEqual((reply["id"], reply["state"]), (wanted, "unknown"))
         self.assertEqual(self.node.process.wait(timeout=30), 0)
 
+    def test_a_second_signal_ends_at_once(self):
+        """Replies that nobody reads keep the end waiting for a moment: long enough to signal again."""
+        producer = self.producer("fat")
+        producer.batch(1, points=[["fat", T + i, "x" * 60000] for i in range(60)])
+        self.assert_durable(producer, 1)
+        deaf = self.connect()
+        deaf.socket.rcvhwm = 1
+        for _ in range(10):
+            deaf.send("read", match="fat")
+        while self.ok("stats")["stats"].get("request.read.us", {"count": 0})["count"] < 10:
+            pass
+        self.node.process.send_signal(signal.SIGTERM)
+        self.assertIsNotNone(self.node.log.wait_for("event=stopped"))
+        self.node.process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.node.process.wait(timeout=30), 1)
+        self.node.log.join(timeout=30)
+        self.assertIn("second signal", self.node.log.text())
+
     def test_a_stop_under_load_keeps_what_was_acked(self):
         producer = self.producer("load")
         acked = 0

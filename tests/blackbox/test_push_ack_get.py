@@ -180,6 +180,22 @@ class Reads(NodeTest):
         found = self.read_all("m", start=T + 2 * S, end=T + 5 * S)
         self.assertEqual(sorted(k[1][1] for k in found), ["2", "3", "4"])
 
+    def test_a_read_larger_than_a_reply_comes_in_pages(self):
+        producer = self.producer("many")
+        count, batches = 90000, 8
+        for b in range(batches):
+            values = ext_f64([float(b * count + i) for i in range(count)])
+            times = {"start": T + b * count, "step": 1}
+            producer.batch(b + 1, series=[["many", times, values]])
+        self.assert_durable(producer, batches)
+        first = self.client.send("read", match="many")
+        reply = self.client.receive()
+        self.assertEqual(reply["id"], first)
+        self.assertIn("cursor", reply)
+        self.assertLess(len(reply["series"][0][1].data) * 2, 8 << 20)
+        found = self.read_all("many")[key("many")]
+        self.assertEqual(found, [(T + i, float(i)) for i in range(count * batches)])
+
     def test_query_answers_vectors_and_tables(self):
         reply = self.ok("query", query="sum(m)", time=T + 20 * S)
         self.assertEqual(reply["type"], "vector")
