@@ -83,7 +83,8 @@ port_valid(const char *port)
     if (strcmp(port, "*") == 0)
         return true;
     size_t digits = strspn(port, "0123456789");
-    return digits > 0 && digits <= 5 && port[digits] == '\0' && atoi(port) <= 65535;
+    return digits > 0 && digits <= 5 && port[digits] == '\0' &&
+           strtol(port, NULL, 10) <= 65535;
 }
 
 /* host:port, where the host may be [IPv6] */
@@ -297,7 +298,7 @@ ch_config_load_file(ch_config_t *config, const char *path)
     file_reader_t reader = {.config = config, .path = path};
     reader.file = fopen(path, "re");
     if (!reader.file)
-        return ch_fail(CH_ERR_IO, "%s: cannot be read: %s", path, strerror(errno));
+        return ch_fail(CH_ERR_IO, "%s: cannot be read: %s", path, strerrordesc_np(errno));
     int bad_line = ini_parse_stream(reader_line, &reader, reader_value, &reader);
     bool unread = ferror(reader.file) != 0;
     fclose(reader.file);

@@ -27,11 +27,13 @@ ch_endpoints_write(const char *data, const ch_endpoint_t *endpoints, size_t coun
         return ch_fail(CH_ERR_INVALID, "%s: the path is too long", data);
     FILE *file = fopen(fresh, "we");
     if (!file)
-        return ch_fail(CH_ERR_IO, "%s: cannot be written: %s", fresh, strerror(errno));
+        return ch_fail(CH_ERR_IO, "%s: cannot be written: %s", fresh,
+                       strerrordesc_np(errno));
     bool written = write_lines(file, endpoints, count);
     if (fclose(file) != 0 || !written || rename(fresh, path) != 0) {
         (void)unlink(fresh);
-        return ch_fail(CH_ERR_IO, "%s: cannot be written: %s", path, strerror(errno));
+        return ch_fail(CH_ERR_IO, "%s: cannot be written: %s", path,
+                       strerrordesc_np(errno));
     }
     return CH_OK;
 }

@@ -158,6 +158,13 @@ ch_ingest_core_take(ch_ingest_core_t *core, ch_bytes_t frame, int64_t wall_ns,
             : core->world.append(core->world.context, batch, &result);
     if (status < 0)
         return status;
+#ifdef CH_FAULT_NODE_DUPLICATE_APPLIED
+    if (result.state == CH_APPEND_DUPLICATE) {
+        ch_batch_t again = *batch;
+        again.identity.present = false;
+        status = core->world.append(core->world.context, &again, &result);
+    }
+#endif
     note_outcome(core, batch, decoded < 0 ? &reject : NULL, &result, now_ns);
     return CH_OK;
 }

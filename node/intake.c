@@ -81,7 +81,7 @@ ch_intake_listen(ch_intake_t *intake, unsigned socket, const char *endpoint)
 {
     const char *colon = strrchr(endpoint, ':');
     bool tcp = strncmp(endpoint, "tcp://", 6) == 0 && colon;
-    intake->ports[socket] = tcp ? (uint16_t)atoi(colon + 1) : 0;
+    intake->ports[socket] = tcp ? (uint16_t)strtol(colon + 1, NULL, 10) : 0;
 }
 
 void
@@ -148,7 +148,7 @@ resident_bytes(void)
 static uint16_t
 local_port(int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t size = sizeof address;
     if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
         return 0;
@@ -222,10 +222,11 @@ look_at_all(ch_intake_t *intake)
     DIR *folder = opendir("/proc/self/fd");
     if (!folder)
         return;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): this stream is this function's own */
     for (struct dirent *entry; (entry = readdir(folder));) {
-        int fd = entry->d_name[0] == '.' ? FDS_MAX : atoi(entry->d_name);
+        long fd = entry->d_name[0] == '.' ? FDS_MAX : strtol(entry->d_name, NULL, 10);
         if (fd < FDS_MAX)
-            look_at(intake, fd);
+            look_at(intake, (int)fd);
     }
     closedir(folder);
 }

@@ -173,8 +173,9 @@ open_signals(runtime_t *runtime)
                  SIG_IGN); /* a file size limit is an error of write, not a death */
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     runtime->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return runtime->signals >= 0 ? CH_OK
-                                 : ch_fail(CH_ERR_IO, "signalfd: %s", strerror(errno));
+    return runtime->signals >= 0
+               ? CH_OK
+               : ch_fail(CH_ERR_IO, "signalfd: %s", strerrordesc_np(errno));
 }
 
 /* Every connection and every table is a file. */

@@ -16,7 +16,8 @@ ch_poke_init(ch_poke_t *poke)
 {
     poke->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     atomic_init(&poke->armed, false);
-    return poke->fd >= 0 ? CH_OK : ch_fail(CH_ERR_IO, "eventfd: %s", strerror(errno));
+    return poke->fd >= 0 ? CH_OK
+                         : ch_fail(CH_ERR_IO, "eventfd: %s", strerrordesc_np(errno));
 }
 
 void

@@ -227,6 +227,8 @@ class Reads(NodeTest):
         self.error("parse", "read", match="{")
         self.error("parse", "query", query="sum(", time=T)
         self.error("bad_request", "read", match="m", cursor=b"not a cursor")
+        self.error("timeout", "read", match="m", timeout_ms=0)
+        self.error("timeout", "query", query="sum(m)", time=T, timeout_ms=0)
         self.error("unsupported", "promote")
         self.error("unknown_op", "frobnicate")
 
