@@ -40,7 +40,7 @@ read_pairs(void *context)
     int64_t before = 0;
     while (!__atomic_load_n(&shared->done, __ATOMIC_ACQUIRE)) {
         ch_view_t *view = NULL;
-        int64_t left, right;
+        int64_t left = 0, right = 0;
         if (ch_view_open(shared->engine, &view) < 0)
             break;
         if (!newest(view, "left", &left) || !newest(view, "right", &right))
