@@ -105,7 +105,9 @@ class Node:
     def __init__(self, data=None, settings=None, program=CITYHALL):
         self.root = None if data else tempfile.mkdtemp(prefix="cityhall-test-")
         self.data = data or os.path.join(self.root, "data")
-        self.settings = {"listen.ingest": "tcp://127.0.0.1:*", "listen.query": "tcp://127.0.0.1:*"}
+        # A small memtable: memory is touched ahead for two of them, and tests look at the memory.
+        self.settings = {"listen.ingest": "tcp://127.0.0.1:*", "listen.query": "tcp://127.0.0.1:*",
+                         "engine.memtable_bytes": "8MiB"}
         self.settings.update(settings or {})
         self.program = program
         self.process = None
