@@ -230,9 +230,10 @@ open_tables(ch_engine_t *engine)
         ch_free(path);
     }
     if (status >= 0) {
+        ch_series_states_begin_flush(engine->states, state->flushed_lsn);
         engine->active = ch_memtable_new(engine->arenas, state->flushed_lsn + 1);
         ch_shared_memtable_t *active = ch_shared_memtable_new(engine->active);
-        engine->version = ch_version_new(tables, count, NULL, active);
+        engine->version = ch_version_new(state->flushed_lsn, tables, count, NULL, active);
         ch_shared_memtable_release(&active);
     }
     for (size_t i = 0; i < count; i++)

@@ -372,8 +372,8 @@ ch_engine_switch(ch_engine_t *engine, bool force)
         old = engine->version;
         engine->active = ch_memtable_new(engine->arenas, last + 1);
         ch_shared_memtable_t *fresh = ch_shared_memtable_new(engine->active);
-        engine->version =
-            ch_version_new(old->tables, old->table_count, old->active, fresh);
+        engine->version = ch_version_new(old->flushed_lsn, old->tables, old->table_count,
+                                         old->active, fresh);
         ch_shared_memtable_release(&fresh);
         engine->immutable_lsn = last;
         ch_text_reset(&engine->immutable_sessions);

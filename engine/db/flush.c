@@ -122,24 +122,33 @@ mark_present(flush_t *flush)
     ch_free(series);
 }
 
-/* The table joins the version, the memtable leaves it, newest points are known. */
+/* Newest points first, then the version: who sees the version must find them, and who holds an older
+ * one does not look at them (series_state.h). */
+static void
+publish_newest(flush_t *flush)
+{
+    ch_series_states_t *states = flush->engine->states;
+    ch_series_states_begin_flush(states, flush->lsn);
+    for (size_t i = 0; i < flush->last_count; i++)
+        ch_series_states_flushed(states, flush->last[i].series, flush->last[i].time,
+                                 flush->last[i].value);
+}
+
+/* The table joins the version, the memtable leaves it. */
 static void
 install(flush_t *flush, ch_table_t *table)
 {
     ch_engine_t *engine = flush->engine;
-    ch_series_states_next_generation(engine->states);
     (void)pthread_mutex_lock(&engine->mutex);
     ch_version_t *old = engine->version;
     ch_table_t **tables = ch_alloc((old->table_count + 1) * sizeof *tables);
     memcpy(tables, old->tables, old->table_count * sizeof *tables);
     tables[old->table_count] = table;
-    engine->version = ch_version_new(tables, old->table_count + 1, NULL, old->active);
+    engine->version =
+        ch_version_new(flush->lsn, tables, old->table_count + 1, NULL, old->active);
     engine->flushed_lsn = flush->lsn;
     (void)pthread_cond_broadcast(&engine->moved);
     (void)pthread_mutex_unlock(&engine->mutex);
-    for (size_t i = 0; i < flush->last_count; i++)
-        ch_series_states_flushed(engine->states, flush->last[i].series,
-                                 flush->last[i].time, flush->last[i].value);
     ch_free(tables);
     ch_version_release(&old);
 }
@@ -182,7 +191,13 @@ write_and_install(flush_t *flush)
     }
     engine->next_file = flush->file_number + 1;
     ch_table_t *table = ch_table_new(engine->options.fs, flush->path, 0, sstable);
+#ifdef CH_FAULT_NEWEST_AFTER_INSTALL
     install(flush, table);
+    publish_newest(flush);
+#else
+    publish_newest(flush);
+    install(flush, table);
+#endif
     ch_table_release(&table);
     return CH_OK;
 }

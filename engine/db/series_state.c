@@ -8,6 +8,7 @@ enum { PAGE_SERIES = 1 << 14, PAGES_MAX = 1 << 18 };
 
 typedef struct state {
     uint64_t born_lsn;
+    uint64_t flushed_lsn; /* of the flush that set what follows */
     int64_t time;
     uint64_t bits;
     uint8_t type;
@@ -19,7 +20,7 @@ struct ch_series_states {
     state_t **pages;
     uint32_t page_count;
     uint32_t count;
-    uint64_t generation;
+    uint64_t flushed_lsn; /* of the last flush begun */
 };
 
 ch_series_states_t *
@@ -79,8 +80,9 @@ ch_series_states_born(ch_series_states_t *states, uint32_t series)
 }
 
 static void
-keep(state_t *state, int64_t time, ch_value_t value)
+keep(state_t *state, uint64_t flushed_lsn, int64_t time, ch_value_t value)
 {
+    state->flushed_lsn = flushed_lsn;
     if (value.type == CH_VALUE_STRING) {
         state->newest = CH_NEWEST_UNKNOWN;
         return;
@@ -96,14 +98,16 @@ keep(state_t *state, int64_t time, ch_value_t value)
 }
 
 ch_newest_t
-ch_series_states_newest(ch_series_states_t *states, uint32_t series, int64_t *time_out,
-                        ch_value_t *value_out)
+ch_series_states_newest(ch_series_states_t *states, uint32_t series, uint64_t flushed_lsn,
+                        int64_t *time_out, ch_value_t *value_out)
 {
     (void)pthread_mutex_lock(&states->mutex);
     state_t state = {.newest = CH_NEWEST_NONE};
     if (!unborn(states, series))
         state = *state_of(states, series);
     (void)pthread_mutex_unlock(&states->mutex);
+    if (state.flushed_lsn > flushed_lsn)
+        return CH_NEWEST_UNKNOWN;
     if (state.newest == CH_NEWEST_KNOWN) {
         *time_out = state.time;
         value_out->type = (ch_value_type_t)state.type;
@@ -123,36 +127,27 @@ ch_series_states_flushed(ch_series_states_t *states, uint32_t series, int64_t ti
     state_t *state = state_of(states, series);
     if (state->newest == CH_NEWEST_NONE ||
         (state->newest == CH_NEWEST_KNOWN && time >= state->time))
-        keep(state, time, value);
-    (void)pthread_mutex_unlock(&states->mutex);
-}
-
-uint64_t
-ch_series_states_generation(ch_series_states_t *states)
-{
-    (void)pthread_mutex_lock(&states->mutex);
-    uint64_t generation = states->generation;
-    (void)pthread_mutex_unlock(&states->mutex);
-    return generation;
-}
-
-void
-ch_series_states_next_generation(ch_series_states_t *states)
-{
-    (void)pthread_mutex_lock(&states->mutex);
-    states->generation++;
+        keep(state, states->flushed_lsn, time, value);
     (void)pthread_mutex_unlock(&states->mutex);
 }
 
 void
-ch_series_states_refill(ch_series_states_t *states, uint32_t series, uint64_t generation,
+ch_series_states_begin_flush(ch_series_states_t *states, uint64_t flushed_lsn)
+{
+    (void)pthread_mutex_lock(&states->mutex);
+    states->flushed_lsn = flushed_lsn;
+    (void)pthread_mutex_unlock(&states->mutex);
+}
+
+void
+ch_series_states_refill(ch_series_states_t *states, uint32_t series, uint64_t flushed_lsn,
                         ch_newest_t newest, int64_t time, ch_value_t value)
 {
     (void)pthread_mutex_lock(&states->mutex);
     state_t *state = state_of(states, series);
-    if (states->generation == generation && state->newest == CH_NEWEST_UNKNOWN) {
+    if (states->flushed_lsn == flushed_lsn && state->newest == CH_NEWEST_UNKNOWN) {
         if (newest == CH_NEWEST_KNOWN)
-            keep(state, time, value);
+            keep(state, flushed_lsn, time, value);
         else
             state->newest = (uint8_t)newest;
     }

@@ -22,20 +22,24 @@ void ch_series_states_add(ch_series_states_t *states, uint32_t series, uint64_t 
 /// UINT64_MAX: not added yet.
 uint64_t ch_series_states_born(ch_series_states_t *states, uint32_t series);
 
+/// The newest point of the tables of a version that holds everything up to `flushed_lsn`. What a later
+/// flush has changed since is unknown to it: a view must never mix the two.
 ch_newest_t ch_series_states_newest(ch_series_states_t *states, uint32_t series,
-                                    int64_t *time_out, ch_value_t *value_out);
+                                    uint64_t flushed_lsn, int64_t *time_out,
+                                    ch_value_t *value_out);
 
-/// A table with this point as the series' last was installed: keep it when it is newer or as new.
-/// Strings are not kept (the series becomes unknown). Leaves unknown alone.
+/// The flush of `flushed_lsn` begins to publish its newest points (before its version is installed:
+/// a view of that version must find all of them).
+void ch_series_states_begin_flush(ch_series_states_t *states, uint64_t flushed_lsn);
+
+/// This flush's last point of a series: keep it when it is newer or as new. Strings are not kept (the
+/// series becomes unknown). Leaves unknown alone.
 void ch_series_states_flushed(ch_series_states_t *states, uint32_t series, int64_t time,
                               ch_value_t value);
 
-/// What the tables said, unless a flush went by since `generation` was read.
-uint64_t ch_series_states_generation(ch_series_states_t *states);
+/// What the tables of a version said; forgotten unless that version is of the last flush begun.
 void ch_series_states_refill(ch_series_states_t *states, uint32_t series,
-                             uint64_t generation, ch_newest_t newest, int64_t time,
+                             uint64_t flushed_lsn, ch_newest_t newest, int64_t time,
                              ch_value_t value);
-/// A flush is about to be installed.
-void ch_series_states_next_generation(ch_series_states_t *states);
 
 #endif

@@ -60,11 +60,12 @@ ch_shared_memtable_release(ch_shared_memtable_t **memtable)
 }
 
 ch_version_t *
-ch_version_new(ch_table_t *const *tables, size_t table_count,
+ch_version_new(uint64_t flushed_lsn, ch_table_t *const *tables, size_t table_count,
                ch_shared_memtable_t *immutable, ch_shared_memtable_t *active)
 {
     ch_version_t *version = ch_calloc(1, sizeof *version);
     *version = (ch_version_t){.references = 1,
+                              .flushed_lsn = flushed_lsn,
                               .table_count = table_count,
                               .tables = ch_calloc(table_count + 1, sizeof(ch_table_t *)),
                               .immutable = immutable,

@@ -26,6 +26,7 @@ typedef struct ch_shared_memtable {
 
 typedef struct ch_version {
     uint32_t references;
+    uint64_t flushed_lsn; /* the tables hold everything up to here */
     size_t table_count;
     ch_table_t **tables;
     ch_shared_memtable_t *immutable;
@@ -41,8 +42,8 @@ ch_shared_memtable_t *ch_shared_memtable_new(ch_memtable_t *memtable);
 void ch_shared_memtable_release(ch_shared_memtable_t **memtable);
 
 /// A version with one reference for the caller; takes references on everything given.
-ch_version_t *ch_version_new(ch_table_t *const *tables, size_t table_count,
-                             ch_shared_memtable_t *immutable,
+ch_version_t *ch_version_new(uint64_t flushed_lsn, ch_table_t *const *tables,
+                             size_t table_count, ch_shared_memtable_t *immutable,
                              ch_shared_memtable_t *active);
 void ch_version_retain(ch_version_t *version);
 void ch_version_release(ch_version_t **version);

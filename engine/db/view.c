@@ -360,15 +360,15 @@ static ch_status_t
 newest_flushed(ch_view_t *view, const ch_series_ref_t *series, newest_t *best)
 {
     ch_series_states_t *states = view->engine->states;
-    uint64_t generation = ch_series_states_generation(states);
+    uint64_t flushed_lsn = view->version->flushed_lsn;
     newest_t flushed = {0};
-    ch_newest_t known =
-        ch_series_states_newest(states, series->id, &flushed.time, &flushed.value);
+    ch_newest_t known = ch_series_states_newest(states, series->id, flushed_lsn,
+                                                &flushed.time, &flushed.value);
     if (known == CH_NEWEST_UNKNOWN) {
         ch_status_t status = newest_of_tables(view, series, CH_TIME_MAX, &flushed);
         if (status < 0)
             return status;
-        ch_series_states_refill(states, series->id, generation,
+        ch_series_states_refill(states, series->id, flushed_lsn,
                                 flushed.found ? CH_NEWEST_KNOWN : CH_NEWEST_NONE,
                                 flushed.time, flushed.value);
     }

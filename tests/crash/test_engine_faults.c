@@ -53,9 +53,11 @@ run_with_fault(uint64_t seed, uint64_t nth, ch_simfs_fault_t fault, unsigned cal
 static void
 fail_every_call(ch_simfs_fault_t fault)
 {
-    uint64_t seed = ch_test_seed(), nth = 1;
+    /* Each call in the long tier, else every third from a drawn beginning. */
+    uint64_t seed = ch_test_seed(), stride = getenv("CH_TEST_LONG") ? 1 : 3;
+    uint64_t nth = 1 + seed % stride;
     while (nth < NTH_MAX && run_with_fault(seed, nth, fault, CH_SIMFS_CHANGES))
-        nth++;
+        nth += stride;
     assert_in_range(nth, 20, NTH_MAX); /* it did strike, and the workload ended at last */
 }
 
@@ -94,7 +96,7 @@ test_full_disk_recovers_by_itself(void **state)
     (void)state;
     static ch_rig_t rig;
     ch_rig_init(&rig, ch_test_seed());
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < (getenv("CH_TEST_LONG") ? 100 : 6); round++) {
         bool held = false;
         ch_simfs_set_capacity(rig.simfs, ch_simfs_used(rig.simfs) + (64u << 10));
         for (int step = 0; step < 400 && !held; step++) {
@@ -184,13 +186,13 @@ test_no_flipped_bit_changes_an_answer(void **state)
         uint64_t size =
             files.sizes[f] < 24576 ? files.sizes[f] : 24576; /* behind: spare zeros */
         for (uint64_t byte = 0; byte < size;
-             byte += 1 + ch_rng_below(&rig.rng, 5), flips++)
+             byte += 1 + ch_rng_below(&rig.rng, 12), flips++)
             if (!flip_is_found_or_harmless(&rig, files.paths[f],
                                            byte * 8 + ch_rng_below(&rig.rng, 8), durable))
                 fail_msg("%s: a flipped bit in byte %llu changed an answer",
                          files.paths[f], (unsigned long long)byte);
     }
-    assert_true(flips > 1000);
+    assert_true(flips > 500);
     ch_rig_release(&rig);
 }
 

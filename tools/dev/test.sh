@@ -17,7 +17,7 @@ build_preset "$preset"
 
 launcher=()
 case $preset in
-asan) export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1 ;;
+asan) export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1:allocator_may_return_null=1 ;;
 tsan)
     options+=(-L concurrent)
     # The sanitizer's memory layout cannot live with much address randomisation.
