@@ -72,7 +72,7 @@ put_of(agent_t *agent, const char *metric, const char *label, const char *name,
        uint64_t value)
 {
     char key[160];
-    (void)snprintf(key, sizeof key, "%s{%s=\"%s\"}", metric, label, name);
+    (void)snprintf(key, sizeof key, "%.64s{%.16s=\"%.31s\"}", metric, label, name);
     put(agent, key, cityhall_int((int64_t)value));
 }
 

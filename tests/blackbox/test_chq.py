@@ -1,0 +1,180 @@
+"""chq as a person uses it, against a real node."""
+
+import glob
+import json
+import os
+import signal
+import struct
+import subprocess
+import tempfile
+import unittest
+
+from harness import BIN_DIR, NodeTest
+
+CHQ = os.path.join(BIN_DIR, "chq")
+SHARED = os.environ.get("CH_SHARED_DATA") or os.path.join(
+    os.environ.get("CH_SOURCE_DIR", "."), "..", "shared", "data")
+
+
+class ChqTest(NodeTest):
+    def chq(self, *arguments, text=None, code=0):
+        environment = dict(os.environ, CHQ_NODE=self.node.endpoints["query"],
+                           CHQ_INGEST=self.node.endpoints["ingest"])
+        result = subprocess.run([CHQ, *arguments], env=environment, input=text,
+                                capture_output=True, text=True, timeout=60)
+        self.assertEqual(result.returncode, code, (arguments, result.stdout, result.stderr))
+        return result
+
+    def out(self, *arguments, **more):
+        return self.chq(*arguments, **more).stdout
+
+
+class Values(ChqTest):
+    def test_put_is_read_back_as_people_expect(self):
+        for given, expected in (("0.75", "0.75"), ("42", "42"), ("true", "true"), ("a b", "a b")):
+            self.chq("put", "some.key", given)
+            self.assertEqual(self.out("get", "some.key"), expected + "\n")
+        self.chq("put", 'k{b="2",a="1"}', "7", "--time", "2020-01-01T00:00:00Z")
+        self.assertEqual(self.out("get", 'k{a="1",b="2"}', "--full", "-o", "csv"),
+                         "time,value\n2020-01-01T00:00:00Z,7\n")
+
+    def test_missing_key_exits_1(self):
+        result = self.chq("get", "no.such.key", code=1)
+        self.assertEqual(result.stdout, "")
+        self.assertIn("no.such.key", result.stderr)
+
+    def test_formats(self):
+        self.chq("put", "f", "1.0", "--type", "float", "--time", "1")
+        row = {"time": "1970-01-01T00:00:01Z", "series": "f", "value": 1.0}
+        self.assertEqual(json.loads(self.out("read", "f", "-o", "json")), [row])
+        self.assertEqual(json.loads(self.out("read", "f", "-o", "ndjson")), row)
+        self.assertEqual(self.out("read", "f"), "time,series,value\n1970-01-01T00:00:01Z,f,1.0\n")
+        self.assertIn("series", self.out("read", "f", "-o", "table").splitlines()[0])
+
+    def test_usage_errors_exit_2(self):
+        for arguments in (["nope"], ["get"], ["get", "a", "b"], ["get", "a", "--time", "soon"],
+                          ["read", "a", "--last", "5"], ["put", "a", "x", "--type", "int"],
+                          ["query", "a", "--what"], ["read", "a", "-o", "yaml"], ["put", "a{", "1"]):
+            self.assertTrue(self.chq(*arguments, code=2).stderr.startswith("chq: "))
+
+    def test_refusals_exit_4_and_silence_exits_3(self):
+        self.assertIn("parse", self.chq("query", "sum(", code=4).stderr)
+        self.chq("ping", "--node", "tcp://127.0.0.1:1", "--timeout", "100ms", code=3)
+
+    def test_lists(self):
+        self.chq("put", 'cpu{host="a"}', "1")
+        self.chq("put", 'cpu{host="b"}', "2")
+        self.assertEqual(self.out("labels", "host").split(), ["value", "a", "b"])
+        self.assertEqual(len(self.out("series", "cpu").splitlines()), 3)
+        self.assertEqual(len(self.out("ls", "-o", "ndjson").splitlines()), 2)
+        self.assertIn("wal.syncs,", self.out("stats", "wal"))
+        self.assertEqual(len(self.out("producers").splitlines()), 3)
+        self.assertEqual(self.out("query", "sum(cpu)", "-o", "csv").splitlines()[1].split(",")[2],
+                         "3.0")
+
+    def test_help_completion_and_man_name_every_subcommand(self):
+        names = [line.split()[0] for line in self.out("help").splitlines()
+                 if line.startswith("  ") and not line.startswith("   ") and line[2] != "-"]
+        self.assertGreater(len(names), 15)
+        completion, man = self.out("completion", "bash"), self.out("man")
+        for name in names:
+            self.assertIn(" %s) " % name, completion)
+            self.assertIn(".B %s" % name, man)
+            self.assertIn("usage: chq " + name, self.out("help", name))
+
+    def test_plot(self):
+        lines = "time,value\n" + "".join("%d,%d\n" % (1700000000 + i, i) for i in range(60))
+        self.chq("write", "--format", "csv", "--key", "p", text=lines)
+        span = ["--start", "1700000000", "--end", "1700000060"]
+        self.assertIn(" p\n", self.out("plot", "p", *span))
+        self.assertTrue(any("\u2800" < c <= "\u28ff" for c in self.out("plot", "p", *span)))
+        self.assertTrue(self.out("plot", "p", *span, "--svg", "-").startswith("<svg "))
+        self.chq("plot", "nothing", *span, code=1)
+
+
+class Import(ChqTest):
+    def test_bad_lines_are_named_and_may_be_passed_over(self):
+        text = "time,value\n1,5\nsoon,6\n3,7\n"
+        result = self.chq("write", "--format", "csv", "--key", "k", text=text, code=2)
+        self.assertIn("standard input:3:", result.stderr)
+        result = self.chq("write", "--format", "csv", "--key", "k", "--skip-bad", text=text)
+        self.assertIn("1 bad lines", result.stderr)
+        self.assertEqual(len(self.out("read", "k").splitlines()), 3)
+
+    def test_three_formats_say_the_same(self):
+        self.chq("write", "--format", "csv", "--key", "m_f", text="time,value\n5,1.5\n")
+        self.chq("write", "--format", "line", "--precision", "s", text="m f=2.5 6\n")
+        self.chq("write", "--format", "ndjson",
+                 text='{"name":"m","time":7,"fields":{"f":3.5}}\n{"key":"m_f","time":8,"value":4.5}\n')
+        self.assertEqual([line.split(",")[2] for line in self.out("read", "m_f").splitlines()],
+                         ["value", "1.5", "2.5", "3.5", "4.5"])
+
+    def test_resume_sends_again_without_doubling(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+            file.write("time,value\n" + "".join("%d,%d\n" % (i, i) for i in range(1, 200001)))
+            file.flush()
+            environment = dict(os.environ, CHQ_NODE=self.node.endpoints["query"],
+                               CHQ_INGEST=self.node.endpoints["ingest"])
+            first = subprocess.Popen(
+                [CHQ, "import", "--resume", "--key", "r", file.name], env=environment,
+                stderr=subprocess.DEVNULL)
+            while self.stats()["engine.points"] == 0 and first.poll() is None:
+                pass
+            first.send_signal(signal.SIGKILL)
+            first.wait()
+            for _ in range(2):
+                self.chq("import", "--resume", "--key", "r", file.name)
+            self.assertEqual(self.stats()["engine.points"], 200000)
+            self.assertEqual(self.out("query", "count_over_time(r[10d])", "--time", "200001"
+                                      ).splitlines()[1].split(",")[2], "200000.0")
+
+    def stats(self):
+        lines = self.out("stats").splitlines()[1:]
+        return {name: float(value) for name, value in (line.split(",") for line in lines)}
+
+
+@unittest.skipUnless(glob.glob(os.path.join(SHARED, "nab", "*", "*.csv")),
+                     "the real data (../shared/data/nab, CH_SHARED_DATA) is not here")
+class RealData(ChqTest):
+    """Every file in, read back bit for bit: fresh, flushed, restarted, after kill -9."""
+
+    def expected(self, path):
+        rows, whole = {}, True
+        with open(path) as file:
+            next(file)
+            for line in file:
+                stamp, value = line.rstrip("\r\n").split(",")
+                rows[stamp.replace(" ", "T") + "Z"] = value
+                try:
+                    int(value)
+                except ValueError:
+                    whole = False
+        as_bits = (lambda v: ("i", int(v))) if whole else (lambda v: struct.pack("<d", float(v)))
+        return {stamp.replace(".000000Z", "Z"): as_bits(value) for stamp, value in rows.items()}, whole
+
+    def check(self, files):
+        for key, (rows, whole) in files.items():
+            got = {}
+            for line in self.out("read", '{__name__="%s"}' % key).splitlines()[1:]:
+                stamp, _, value = line.split(",")
+                got[stamp] = ("i", int(value)) if whole else struct.pack("<d", float(value))
+            self.assertEqual(got, rows, key)
+
+    def test_every_file_reads_back_bit_for_bit(self):
+        paths = sorted(glob.glob(os.path.join(SHARED, "nab", "*", "*.csv")))
+        self.chq("import", *paths, "-q")
+        files = {os.path.basename(p)[:-4]: self.expected(p) for p in paths}
+        self.assertGreater(len(files), 40)
+        self.check(files)
+        self.chq("flush")
+        self.check(files)
+        self.node.kill()
+        self.node.start()
+        self.check(files)
+        self.assertEqual(self.node.terminate(), 0)
+        self.node.start()
+        self.check(files)
+
+
+if __name__ == "__main__":
+    unittest.main()

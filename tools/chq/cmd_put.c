@@ -1,0 +1,84 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "chq/chq.h"
+#include "chq/text.h"
+
+static cityhall_value_t
+typed_value(const char *type, const char *text)
+{
+    cityhall_value_t value = cityhall_string(text, strlen(text));
+    bool good = true;
+    if (!type)
+        return chq_value_parse(text);
+    if (strcmp(type, "int") == 0) {
+        value = cityhall_int(0);
+        good = chq_int_parse(text, &value.as.i64);
+    } else if (strcmp(type, "float") == 0) {
+        value = cityhall_float(0);
+        good = chq_double_parse(text, &value.as.f64);
+    } else if (strcmp(type, "bool") == 0) {
+        value = cityhall_bool(strcmp(text, "true") == 0);
+        good = value.as.boolean || strcmp(text, "false") == 0;
+    } else if (strcmp(type, "string") != 0) {
+        chq_die(CHQ_EXIT_USAGE, "--type %s: int, float, bool or string", type);
+    }
+    if (!good)
+        chq_die(CHQ_EXIT_USAGE, "%s is no %s", text, type);
+    return value;
+}
+
+static void
+say_reject(void *context, const cityhall_reject_t *reject)
+{
+    *(bool *)context = true;
+    chq_say("refused: %s: %s", reject->code, reject->message);
+}
+
+int
+chq_cmd_put(chq_t *chq)
+{
+    const char *time_text = chq_option(chq, "time"), *type = chq_option(chq, "type");
+    chq_arguments(chq, 2, 2);
+    cityhall_value_t value = typed_value(type, chq->argv[1]);
+    int64_t time = CITYHALL_TIME_RECEIVED;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (time_text &&
+        !chq_time_parse(time_text, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, &time))
+        chq_die(CHQ_EXIT_USAGE, "--time %s: no time", time_text);
+    char producer_name[64], error[256];
+    bool rejected = false;
+    (void)snprintf(producer_name, sizeof producer_name, "chq/%ld", (long)getpid());
+    cityhall_producer_options_t options;
+    cityhall_producer_options_init(&options);
+    options.ingest = chq->ingest;
+    options.query = chq->node;
+    options.producer = producer_name;
+    options.request_timeout_ms = chq->timeout_ms;
+    options.on_reject = say_reject;
+    options.on_reject_context = &rejected;
+    cityhall_producer_t *producer = NULL;
+    if (cityhall_producer_open(&options, &producer, error, sizeof error) < 0)
+        chq_die(CHQ_EXIT_USAGE, "%s", error);
+    cityhall_status_t status =
+        cityhall_producer_point(producer, chq->argv[0], time, value);
+    if (status < 0) {
+        chq_say("%s", cityhall_producer_error(producer));
+        cityhall_producer_destroy(&producer);
+        return CHQ_EXIT_USAGE;
+    }
+    status = cityhall_producer_send(producer, NULL);
+    if (status >= 0)
+        status =
+            cityhall_producer_wait(producer, CITYHALL_DURABLE, (int32_t)chq->timeout_ms);
+    if (status < 0)
+        chq_say("not durable: %s; is the node running? (--node, --ingest)",
+                *cityhall_producer_error(producer) ? cityhall_producer_error(producer)
+                                                   : "no answer in time");
+    cityhall_producer_destroy(&producer);
+    return status < 0 ? CHQ_EXIT_UNREACHABLE : rejected ? CHQ_EXIT_REFUSED : CHQ_EXIT_OK;
+}
