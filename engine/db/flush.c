@@ -191,13 +191,8 @@ write_and_install(flush_t *flush)
     }
     engine->next_file = flush->file_number + 1;
     ch_table_t *table = ch_table_new(engine->options.fs, flush->path, 0, sstable);
-#ifdef CH_FAULT_NEWEST_AFTER_INSTALL
-    install(flush, table);
-    publish_newest(flush);
-#else
     publish_newest(flush);
     install(flush, table);
-#endif
     ch_table_release(&table);
     return CH_OK;
 }

@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-enum { BATCHES = 8000, READERS = 2, PAD = 40 };
+enum { BATCHES = 4000, READERS = 2, PAD = 40 };
 
 typedef struct shared {
     ch_engine_t *engine;
