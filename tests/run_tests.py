@@ -74,8 +74,9 @@ def show_failure(case):
 
 
 def reasons_for_skips(text):
-    """Why tests were skipped, once each: unittest says it at the end of the line."""
-    return sorted(set(re.findall(r"skipped ['\"](.*)['\"]$", text, re.M)))
+    """Why tests were skipped: unittest says it at the end of the line, cmocka names the test only."""
+    return re.findall(r"skipped ['\"](.*)['\"]$", text, re.M) + \
+        re.findall(r"^\[  SKIPPED \] (?!\d+ test)(\S+)$", text, re.M)
 
 
 def run_ctest(arguments, report):

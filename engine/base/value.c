@@ -9,6 +9,7 @@ ch_value_equal(ch_value_t a, ch_value_t b)
     case CH_VALUE_INT:
         return a.i64 == b.i64;
     case CH_VALUE_FLOAT:
+        /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-*): bits are meant */
         return memcmp(&a.f64, &b.f64, sizeof a.f64) == 0;
     case CH_VALUE_BOOL:
         return a.boolean == b.boolean;

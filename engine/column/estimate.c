@@ -16,6 +16,7 @@ ch_estimate_median(const int64_t *x, size_t n, size_t strided)
             sorted[at] = sorted[at - 1];
         sorted[at] = x[i];
     }
+    CH_ASSERT(count > 0);
     return sorted[count / 2];
 }
 

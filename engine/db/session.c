@@ -1,6 +1,7 @@
 #include "db/session.h"
 
 #include "ch/alloc.h"
+#include "ch/assert.h"
 #include "ch/checksum.h"
 #include "ch/coding.h"
 
@@ -109,6 +110,7 @@ ch_append_state_t
 ch_session_check(ch_session_map_t *map, const ch_identity_t *identity,
                  uint32_t producers_max)
 {
+    CH_ASSERT(identity->epoch > 0);
     session_t *session = find(map, identity->producer);
     if (!session && map->count >= producers_max)
         return CH_APPEND_HELD;

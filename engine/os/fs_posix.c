@@ -224,7 +224,6 @@ posix_list(ch_fs_t *fs, const char *path, ch_fs_visit_fn visit, void *context)
     ch_status_t status = CH_OK;
     while (status == CH_OK) {
         errno = 0; /* readdir says end and error alike with NULL */
-        /* NOLINTNEXTLINE(concurrency-mt-unsafe): safe in glibc on a stream of one's own */
         struct dirent *entry = readdir(directory);
         if (!entry && errno)
             status = fail_errno("read directory", path, errno);

@@ -189,7 +189,7 @@ parse_aggregate(ch_promql_parser_t *parser, ch_aggregate_t op, uint32_t position
                            "wrong number of arguments for aggregate expression provided, "
                            "expected %u, got %u",
                            needed, count);
-    if (status < 0)
+    if (status != CH_OK)
         return status;
     expr->aggregate.param = needed == 2 ? arguments[0] : NULL;
     expr->aggregate.inner = arguments[needed - 1];
@@ -252,7 +252,7 @@ parse_paren(ch_promql_parser_t *parser, ch_expr_t **expr_out)
         status = parse_expression(parser, 0, &inner);
     if (status == CH_OK)
         status = ch_promql_expect(parser, CH_TOKEN_RIGHT_PAREN, "parentheses");
-    if (status < 0)
+    if (status != CH_OK)
         return status;
     *expr_out = ch_promql_node(parser, CH_EXPR_PAREN, inner->type, position);
     (*expr_out)->paren = inner;
