@@ -11,6 +11,7 @@
  */
 #include "query/promql_parser.h"
 
+#include "ch/assert.h"
 #include <math.h>
 #include <strings.h>
 
@@ -191,6 +192,7 @@ parse_aggregate(ch_promql_parser_t *parser, ch_aggregate_t op, uint32_t position
                            needed, count);
     if (status != CH_OK)
         return status;
+    CH_ASSERT(arguments);
     expr->aggregate.param = needed == 2 ? arguments[0] : NULL;
     expr->aggregate.inner = arguments[needed - 1];
     *expr_out = expr;
@@ -254,6 +256,7 @@ parse_paren(ch_promql_parser_t *parser, ch_expr_t **expr_out)
         status = ch_promql_expect(parser, CH_TOKEN_RIGHT_PAREN, "parentheses");
     if (status != CH_OK)
         return status;
+    CH_ASSERT(inner);
     *expr_out = ch_promql_node(parser, CH_EXPR_PAREN, inner->type, position);
     (*expr_out)->paren = inner;
     return ch_promql_raise(parser, *expr_out, inner);

@@ -26,6 +26,7 @@ static inline int64_t
 int_at(const uint8_t *packed, size_t i)
 {
     int64_t value;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.cstring.NullArg): a column of no rows is never read */
     __builtin_memcpy(&value, packed + i * 8, 8);
     return value;
 }
@@ -211,6 +212,8 @@ times_equal(const ch_times_t *a, const ch_times_t *b, uint32_t rows)
         return false;
     if (a->form == CH_TIMES_REGULAR)
         return a->start == b->start && a->step == b->step;
+    CH_ASSERT(a->packed);
+    CH_ASSERT(b->packed);
     return a->packed == b->packed || memcmp(a->packed, b->packed, (size_t)rows * 8) == 0;
 }
 

@@ -282,6 +282,14 @@ random_message(ch_rng_t *rng, uint8_t *out, size_t most)
     return size;
 }
 
+/* msgpack-c allocates what a header claims, up to 64 GiB: a sanitizer spends seconds on each. There it is
+ * asked about the messages only that we accept. */
+#if defined(CH_ASAN) || defined(CH_TSAN)
+enum { ASK_ABOUT_REFUSED = 0, ROUNDS = 50000 };
+#else
+enum { ASK_ABOUT_REFUSED = 1, ROUNDS = 200000 };
+#endif
+
 static void
 test_random_bytes_agree_with_msgpack_c(void **state)
 {
@@ -289,15 +297,17 @@ test_random_bytes_agree_with_msgpack_c(void **state)
     ch_rng_t rng;
     unsigned accepted = 0;
     ch_rng_seed(&rng, ch_test_seed());
-    for (int round = 0; round < 200000; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
         uint8_t bytes[64];
         size_t size = random_message(&rng, bytes, sizeof bytes), offset = 0;
         ch_cursor_t cursor = {bytes, bytes + size}, walk = cursor;
+        bool ours = ch_cursor_skip(&cursor, NULL);
+        if (!ours && !ASK_ABOUT_REFUSED)
+            continue;
         msgpack_unpacked unpacked;
         msgpack_unpacked_init(&unpacked);
         bool theirs = msgpack_unpack_next(&unpacked, (char *)bytes, size, &offset) ==
                       MSGPACK_UNPACK_SUCCESS;
-        bool ours = ch_cursor_skip(&cursor, NULL);
         if (theirs != ours)
             fail_msg("round %d: msgpack-c %d, we %d", round, theirs, ours);
         if (ours) {
@@ -308,7 +318,7 @@ test_random_bytes_agree_with_msgpack_c(void **state)
         }
         msgpack_unpacked_destroy(&unpacked);
     }
-    assert_true(accepted > 10000);
+    assert_true(accepted > ROUNDS / 20);
 }
 
 int

@@ -100,8 +100,9 @@ put_cpu(agent_t *agent)
         if (now[i].name[3]) /* "cpu0" and on; "cpu" is all of them */
             (void)snprintf(key, sizeof key, "system.cpu.usage{core=\"%s\"}",
                            now[i].name + 3);
+        uint64_t tenths = total ? busy * 1000 / total : 0;
         if (total > 0) /* a tenth of a percent is all that a second of ticks can tell */
-            put(agent, key, cityhall_float((double)(busy * 1000 / total) / 10));
+            put(agent, key, cityhall_float((double)tenths / 10));
     }
     memcpy(agent->cpu_before, now, count * sizeof *now);
     agent->cpu_before_count = count;

@@ -103,8 +103,9 @@ keep_row(chq_output_t *output, const chq_cell_t *cells)
     }
     for (unsigned i = 0; i < output->column_count; i++) {
         output->literal[output->cell_count] = cells[i].literal;
+        size_t size = strlen(cells[i].text) + 1;
         output->cells[output->cell_count++] =
-            strcpy(grow(NULL, strlen(cells[i].text) + 1), cells[i].text);
+            memcpy(grow(NULL, size), cells[i].text, size);
     }
 }
 
@@ -155,7 +156,7 @@ write_padded(FILE *to, const char *text, int width, bool right, bool last)
 static void
 write_table(chq_output_t *output)
 {
-    unsigned columns = output->column_count;
+    unsigned columns = output->column_count ? output->column_count : 1;
     int widths[CHQ_COLUMNS_MAX] = {0};
     bool right[CHQ_COLUMNS_MAX];
     for (unsigned i = 0; i < columns; i++) {

@@ -74,8 +74,8 @@ set_dot(canvas_t *canvas, int x, int y, int color)
 static void
 draw_line(canvas_t *canvas, double x0, double y0, double x1, double y1, int color)
 {
-    double steps = fmax(1, ceil(fmax(fabs(x1 - x0), fabs(y1 - y0))));
-    for (double i = 0; i <= steps; i++)
+    int steps = (int)fmax(1, ceil(fmax(fabs(x1 - x0), fabs(y1 - y0))));
+    for (int i = 0; i <= steps; i++)
         set_dot(canvas, (int)lround(x0 + (x1 - x0) * i / steps),
                 (int)lround(y0 + (y1 - y0) * i / steps), color);
 }
@@ -230,7 +230,9 @@ static void
 svg_axes(const chq_plot_t *plot, FILE *to, frame_t frame)
 {
     double tick = chq_plot_tick(plot->high - plot->low, 5);
-    for (double value = plot->low; value <= plot->high + tick / 2; value += tick) {
+    int ticks = (int)lround((plot->high - plot->low) / tick);
+    for (int i = 0; i <= ticks; i++) {
+        double value = plot->low + tick * i;
         double y = frame.top + place_y(plot, value, frame.height);
         double shown = fabs(value) < tick / 1e6 ? 0 : value;
         (void)fprintf(

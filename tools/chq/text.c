@@ -53,16 +53,18 @@ const char *
 chq_double_format(double value, bool typed, char out[CHQ_NUMBER_BYTES])
 {
     if (isnan(value))
-        return strcpy(out, "NaN");
-    if (isinf(value))
-        return strcpy(out, value > 0 ? "+Inf" : "-Inf");
+        (void)snprintf(out, CHQ_NUMBER_BYTES, "NaN");
+    else if (isinf(value))
+        (void)snprintf(out, CHQ_NUMBER_BYTES, "%s", value > 0 ? "+Inf" : "-Inf");
+    if (!isfinite(value))
+        return out;
     for (int digits = 15; digits <= 17; digits++) {
         (void)snprintf(out, CHQ_NUMBER_BYTES, "%.*g", digits, value);
         if (strtod(out, NULL) == value)
             break;
     }
     if (typed && !strpbrk(out, ".e"))
-        (void)strcat(out, ".0");
+        (void)snprintf(out + strlen(out), 4, ".0");
     return out;
 }
 
@@ -129,7 +131,8 @@ chq_age_format(int64_t ns, char out[CHQ_NUMBER_BYTES])
                            steps[i].name);
             return out;
         }
-    return strcpy(out, ns < 0 ? "in the future" : "now");
+    (void)snprintf(out, CHQ_NUMBER_BYTES, "%s", ns < 0 ? "in the future" : "now");
+    return out;
 }
 
 /* ---- times */
