@@ -56,8 +56,10 @@ ch_engine_reserve_fill(ch_engine_t *engine)
 {
     ch_fs_t *fs = engine->options.fs;
     uint64_t unused = 0, total = 0, size = 0;
-    if (ch_fs_space(fs, engine->path, &unused, &total) >= 0)
-        engine->reserve_bytes = total < CH_ENGINE_RESERVE_DISK_SMALL
+    ch_status_t asked = ch_fs_space(fs, engine->path, &unused, &total);
+    engine->reserve_bytes = engine->options.reserve_bytes;
+    if (!engine->reserve_bytes)
+        engine->reserve_bytes = asked >= 0 && total < CH_ENGINE_RESERVE_DISK_SMALL
                                     ? CH_ENGINE_RESERVE_BYTES_SMALL
                                     : CH_ENGINE_RESERVE_BYTES;
     char *path = ch_engine_path(engine->path, "reserve");

@@ -20,6 +20,7 @@ ch_rig_init(ch_rig_t *rig, uint64_t seed)
     rig->options.path = "db";
     rig->options.seed = seed;
     rig->options.background_threads = 0;
+    rig->options.reserve_bytes = 64 << 10; /* each crash state copies the disk */
     rig->options.memtable_bytes = 64 << 10;
     rig->options.wal_segment_bytes = 64 << 10;
     ch_rig_open(rig);

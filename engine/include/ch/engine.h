@@ -37,6 +37,8 @@ typedef struct ch_engine_options {
     uint64_t wal_window_bytes;       /* records not yet synced, at most */
     uint64_t memtable_bytes;         /* when to flush */
     uint64_t memory_limit;
+    uint64_t
+        reserve_bytes; /* room kept for a full disk; 0: 16 MiB, 4 MiB on a small disk */
     ch_limits_t limits;
     /* Called by the syncer after the durable lsn moved, and whenever ready or failed changes; must
      * only poke another thread. May be NULL. */
