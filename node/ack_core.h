@@ -1,4 +1,4 @@
-/// Who waits for which acknowledgement, and what to tell whom when: WIRE 4 without sockets, clocks
+/// Who waits for which acknowledgement, and what to tell whom when: docs/protocol.md without sockets, clocks
 /// or threads.
 ///
 /// Shape    waiters hang on their producer, ordered by (epoch, seq), and in one heap of deadlines.

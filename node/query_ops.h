@@ -1,4 +1,4 @@
-/// The read requests of WIRE 5, from a decoded request to a finished reply frame.
+/// The read requests of docs/protocol.md, from a decoded request to a finished reply frame.
 ///
 /// Threads  any; each with its own reply. Every call opens and closes its own view.
 /// Errors   become error replies; nothing is returned but the frame.

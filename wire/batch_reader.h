@@ -113,7 +113,7 @@ bool ch_batch_load_values(ch_batch_decoder_t *decoder, const ch_batch_column_t *
                           ch_values_t *values_out, uint32_t *none_out,
                           ch_fault_t *fault_out);
 
-/// Times of a series or table: forms as in WIRE 3; `any` when the length is free (regular, single).
+/// Times of a series or table: forms as in docs/protocol.md; `any` when the length is free (regular, single).
 typedef struct ch_batch_times {
     ch_cursor_t cursor;
     bool array;

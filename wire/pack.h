@@ -20,7 +20,7 @@ void ch_pack_ext(msgpack_packer *packer, int8_t type, const void *data, size_t s
 /// A point's value: NONE is nil, a string is str when it is UTF-8 and bin otherwise.
 void ch_pack_value(msgpack_packer *packer, ch_value_t value);
 
-/// Times and values in the forms of WIRE 3.
+/// Times and values in the forms of docs/protocol.md.
 void ch_pack_times(msgpack_packer *packer, const ch_times_t *times, uint32_t count);
 void ch_pack_values(msgpack_packer *packer, const ch_values_t *values, uint32_t count);
 

@@ -662,7 +662,7 @@ ch_engine_session(ch_engine_t *engine, const char *producer, ch_session_view_t *
     (void)pthread_mutex_lock(&engine->sessions_mutex);
     ch_status_t status = ch_session_view(engine->sessions, producer, durable, view_out);
     (void)pthread_mutex_unlock(&engine->sessions_mutex);
-    if (status == CH_OK && held) /* WIRE 4: what passes never consumes a seq */
+    if (status == CH_OK && held) /* the protocol: what passes never consumes a seq */
         view_out->expected = view_out->durable + 1;
     return status;
 }

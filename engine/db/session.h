@@ -1,4 +1,4 @@
-/// Producer sessions: which batch of which producer comes next (WIRE 4).
+/// Producer sessions: which batch of which producer comes next (docs/protocol.md).
 ///
 /// Core      check and consume are pure state changes: no clock, no I/O. What they decide is logged
 ///           by the caller as a WAL record and applied again, undecided, at recovery.

@@ -1,4 +1,4 @@
-/* Goal: every acknowledgement is answered as soon as WIRE 4 allows, once, with the right state, and
+/* Goal: every acknowledgement is answered as soon as docs/protocol.md allows, once, with the right state, and
  * nothing but the deadline is needed to end a wait. Method: a model of sessions drives the core;
  * after every event a brute-force judge says which waiters must have been answered. */
 #include "support/test.h"

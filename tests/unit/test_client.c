@@ -1,4 +1,4 @@
-/* libcityhall against a node that is a thread of this program: it keeps a ledger as WIRE 4 says, and
+/* libcityhall against a node that is a thread of this program: it keeps a ledger as docs/protocol.md says, and
  * can be told to lose batches, to stay silent, to answer what a test wants. */
 #include "cityhall.h"
 

@@ -342,7 +342,7 @@ chance(world_t *world, unsigned percent)
     return ch_rng_below(&world->rng, 100) < percent;
 }
 
-/* WIRE 4: what a node does with a batch. */
+/* the protocol: what a node does with a batch. */
 static void
 node_take(node_t *node, message_t message)
 {

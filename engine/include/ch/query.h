@@ -57,7 +57,7 @@ ch_status_t ch_query_eval(const ch_source_t *source, ch_bytes_t query,
                           ch_query_result_t **result_out) CH_MUST_CHECK;
 void ch_query_result_destroy(ch_query_result_t **result);
 
-/// One page of raw points: WIRE 5 `read`. Series in key order; one may go on on the next page.
+/// One page of raw points: docs/protocol.md `read`. Series in key order; one may go on on the next page.
 typedef struct ch_read_page {
     ch_series_list_t series; /* refs valid while the source lives */
     ch_points_t *points;     /* one run per series in `series` */

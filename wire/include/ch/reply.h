@@ -1,5 +1,5 @@
 /// Replies of the query socket: a writer that grows one msgpack map, and a writer for every reply
-/// of WIRE 5.
+/// of docs/protocol.md.
 ///
 /// Use      begin, then put_* and the replies below, then finish. `key` NULL inside an array.
 /// Shape    maps and arrays are opened with a 32-bit count that is filled in when they close, so
@@ -37,7 +37,7 @@ ch_status_t ch_reply_finish(ch_reply_t *reply, ch_bytes_t *frame_out) CH_MUST_CH
 ch_bytes_t ch_reply_error(ch_reply_t *reply, ch_bytes_t id, const char *code,
                           const char *message, const char *leader);
 
-/// WIRE's code for a status: CH_ERR_INVALID is "bad_request", and so on; "internal" for the rest.
+/// The protocol's code for a status: CH_ERR_INVALID is "bad_request", and so on; "internal" for the rest.
 const char *ch_reply_code(ch_status_t status);
 
 void ch_reply_put_nil(ch_reply_t *reply, const char *key);

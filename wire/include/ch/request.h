@@ -1,4 +1,4 @@
-/// Requests of the query socket (WIRE 5, 6): one msgpack map into one struct, and back.
+/// Requests of the query socket (docs/protocol.md): one msgpack map into one struct, and back.
 ///
 /// Owner    byte fields of a decoded request point into its frame; `name` and `labels` of `key` into
 ///          the frame or into `scratch`, so a request is released after use and can be used again.

@@ -1,6 +1,6 @@
 /// A batch of points as columns: what wire decodes, the WAL records and the memtable takes.
 ///
-/// Shape    an array of blocks in frame order (WIRE 3: points, rows, series, tables). A block is
+/// Shape    an array of blocks in frame order (the protocol: points, rows, series, tables). A block is
 ///            SERIES  one series, `rows` points: names[1], labels[1], times, values[1]
 ///            TABLE   rows x fields cells, cell (i, j) is a point of series
 ///                    (names[j], labels[i]) at time i: names[fields], labels[rows], values[fields]

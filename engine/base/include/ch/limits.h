@@ -6,13 +6,15 @@
 #include <stdint.h>
 
 enum {
-    CH_STRING_BYTES_MAX = 64 * 1024, /* WIRE 2: a string value */
-    CH_PRODUCER_BYTES_MAX = 64,      /* WIRE 3 */
-    CH_DEPTH_MAX = 8,                /* WIRE 3: nesting of a batch */
-    CH_CHUNK_POINTS_MAX = 8192,      /* CODEC 4: decode buffers are sized by it */
-    CH_CHUNK_POINTS_TARGET = 4096,   /* CODEC 4.3 */
-    CH_SESSION_REJECTS_MAX = 64,     /* WIRE 4: refusals kept per producer */
-    CH_BATCH_KEY_BYTES_MAX = 8 << 20 /* DESIGN 3: expanded key bytes of one batch */
+    CH_STRING_BYTES_MAX = 64 * 1024, /* the protocol: a string value */
+    CH_PRODUCER_BYTES_MAX = 64,      /* docs/protocol.md */
+    CH_DEPTH_MAX = 8,                /* the protocol: nesting of a batch */
+    CH_CHUNK_POINTS_MAX =
+        8192, /* docs/format/column.md: decode buffers are sized by it */
+    CH_CHUNK_POINTS_TARGET = 4096, /* docs/format/column.md */
+    CH_SESSION_REJECTS_MAX = 64,   /* the protocol: refusals kept per producer */
+    CH_BATCH_KEY_BYTES_MAX =
+        8 << 20 /* docs/protocol.md: expanded key bytes of one batch */
 };
 
 typedef struct ch_limits {
@@ -29,7 +31,7 @@ typedef struct ch_limits {
     uint32_t query_timeout_ms;
 } ch_limits_t;
 
-/// WIRE.md's defaults.
+/// The protocol's defaults (docs/protocol.md).
 ch_limits_t ch_limits_default(void);
 
 #endif
