@@ -37,7 +37,7 @@ static const char *const place_names[PLACES] = {
 /* What the first pass finds. */
 typedef struct frame_map {
     ch_cursor_t at[PLACES]; /* the value of each known key; at NULL: absent, or nil */
-    bool twice[PLACES];
+    bool seen[PLACES], twice[PLACES];
     unsigned depth;
 } frame_map_t;
 
@@ -186,7 +186,8 @@ map_frame(ch_bytes_t frame, frame_map_t *map)
         map->depth = depth > map->depth ? depth : map->depth;
         if (place == PLACES)
             continue;
-        map->twice[place] |= map->at[place].at != NULL;
+        map->twice[place] |= map->seen[place];
+        map->seen[place] = true;
         if (value.at[0] != 0xc0)
             map->at[place] = value;
     }

@@ -173,6 +173,7 @@ ch_request_release(ch_request_t *request)
 static ch_status_t
 find_fields(ch_bytes_t frame, ch_cursor_t at[FIELDS])
 {
+    bool seen[FIELDS] = {false};
     ch_cursor_t cursor = ch_cursor(frame);
     ch_item_t item;
     const char *twice = NULL;
@@ -189,10 +190,11 @@ find_fields(ch_bytes_t frame, ch_cursor_t at[FIELDS])
         for (int field = 0; field < FIELDS; field++) {
             if (!ch_item_is(&key, fields[field].name))
                 continue;
-            if (at[field].at)
+            if (seen[field])
                 twice = fields[field].name;
             else if (value.at[0] != nil_byte)
                 at[field] = value;
+            seen[field] = true;
         }
     }
     if (!ch_cursor_done(&cursor))
