@@ -184,6 +184,10 @@ main(int argc, char **argv)
     corpus_t corpus = {0};
     corpus_push(&corpus, ch_calloc(1, 1), 0);
     corpus_read(&corpus, argv[1]);
+    if (corpus.count < 2) { /* a corpus in the wrong place would pass for ever */
+        fprintf(stderr, "%s: no inputs there\n", argv[1]);
+        return 2;
+    }
     printf("%zu inputs and %" PRIu64 " mutations, CH_TEST_SEED=%" PRIu64 "\n",
            corpus.count, mutations, seed);
     (void)fflush(stdout); /* before anything can crash */

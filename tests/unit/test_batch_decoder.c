@@ -319,6 +319,9 @@ test_known_keys_given_twice_are_refused(void **state)
 {
     (void)state;
     assert_bad("{points [] points []}", -1);
+    assert_bad("{points [] points nil}",
+               -1); /* a nil counts as absent, but not as not given */
+    assert_bad("{points nil points []}", -1);
     assert_bad("{rows [] rows []}", -1);
     assert_bad("{series [] series []}", -1);
     assert_bad("{tables [] tables [] producer 'p' epoch 1 seq 1}", -1);

@@ -252,6 +252,8 @@ test_garbage_is_a_bad_request(void **state)
     }
     assert_int_equal(decode("{id 'x' op 'ack'} 5"), CH_ERR_INVALID);
     assert_true(ch_bytes_equal(request.id, notation("'x'")));
+    assert_int_equal(decode("{op 'get' key nil key 'a'}"), CH_ERR_INVALID);
+    assert_int_equal(decode("{op 'get' key 'a' key nil}"), CH_ERR_INVALID);
     assert_int_equal(decode("{op 5 id 7}"), CH_ERR_INVALID);
     assert_true(ch_bytes_equal(request.id, notation("7")));
 }
