@@ -234,7 +234,11 @@ ch_series_key_parse(ch_bytes_t key, uint32_t labels_max, uint32_t key_bytes_max,
             status = write_sorted(raw, count, scratch);
             if (status < 0)
                 return status;
-            labels = ch_bytes(scratch->data + start, scratch->size - start);
+            if (scratch->size >
+                start) /* else all were empty, and scratch may hold nothing */
+                labels = ch_bytes(scratch->data + start, scratch->size - start);
+            else
+                labels = ch_bytes(key.data, 0);
         }
     }
     if (ch_series_key_size(name, labels) > key_bytes_max)

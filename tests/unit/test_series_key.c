@@ -13,6 +13,7 @@ canonical(const char *key)
     if (status < 0) {
         snprintf(text, sizeof text, "!%s", ch_status_name(status));
     } else {
+        assert_non_null(labels.data); /* also when there are none */
         ch_series_key_format(name, labels, &out);
         snprintf(text, sizeof text, "%.*s", (int)out.size, out.data);
     }
