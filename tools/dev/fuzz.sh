@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # fuzz.sh [SECONDS [TARGET..]]: run every fuzz target (or those named) on a copy of its corpus, two at
-# a time. The tree is never written to; a finding is left in build/fuzz/findings.
+# a time. The tree is never written to; a finding is left in build/fuzz/findings. CH_TEST_SEED=N makes a
+# run that can be had again (CI's), else each run searches elsewhere.
 set -euo pipefail
 cd "$CH_ROOT"
 . tools/dev/common.sh
@@ -16,7 +17,7 @@ one() { # target seconds: prints one line, and on a finding the whole log
     mkdir -p "$work/corpus" build/fuzz/findings
     [ -d "tests/fuzz/corpus/$name" ] && cp -r "tests/fuzz/corpus/$name/." "$work/corpus"
     if "build/fuzz/bin/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
-        -max_len=65536 -print_final_stats=1 -artifact_prefix="build/fuzz/findings/$name-" \
+        -seed="${CH_TEST_SEED:-0}" -max_len=65536 -print_final_stats=1 -artifact_prefix="build/fuzz/findings/$name-" \
         "$work/corpus" >"$work/log" 2>&1 </dev/null; then
         echo "ok $target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log") runs," \
             "$(find "$work/corpus" -type f | wc -l) inputs worth keeping"
