@@ -139,11 +139,12 @@ encode_all(columns_t *columns)
     for (size_t c = 0; c < COLUMNS; c++) {
         if (columns->floats)
             columns->sizes[c] = ch_float_column_encode(
-                columns->scratch, (const double *)(void *)columns->x[c], columns->n,
-                columns->bytes[c]);
+                columns->scratch, CH_COLUMN_FAST, (const double *)(void *)columns->x[c],
+                columns->n, columns->bytes[c]);
         else
-            columns->sizes[c] = ch_int_column_encode(columns->scratch, columns->x[c],
-                                                     columns->n, columns->bytes[c]);
+            columns->sizes[c] =
+                ch_int_column_encode(columns->scratch, CH_COLUMN_FAST, columns->x[c],
+                                     columns->n, columns->bytes[c]);
     }
 }
 
@@ -219,7 +220,8 @@ report_chunk(columns_t *columns, size_t n)
         double start = now_ns();
         for (size_t i = 0; i < repeats; i++) {
             ch_chunk_t chunk;
-            ch_chunk_encode(columns->scratch, &points, 0, n, times, values, &chunk);
+            ch_chunk_encode(columns->scratch, CH_COLUMN_FAST, &points, 0, n, times,
+                            values, &chunk);
             bytes = (size_t)(ch_chunk_put(entry, &chunk, 0, 0) - entry) +
                     chunk.times_bytes + chunk.values_bytes;
         }

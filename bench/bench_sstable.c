@@ -92,8 +92,9 @@ write_table(const shape_t *shape, char **labels, const char *path,
     ch_points_t points = {0};
     ch_sstable_writer_t *writer = NULL;
     double spent = -now_ns();
-    CH_ASSERT(ch_sstable_writer_open(ch_fs_posix(), path, 1,
-                                     (uint64_t)shape->hosts * FIELDS, &writer) == CH_OK);
+    const ch_sstable_writer_options_t options = {.series_expected =
+                                                     (uint64_t)shape->hosts * FIELDS};
+    CH_ASSERT(ch_sstable_writer_open(ch_fs_posix(), path, 1, &options, &writer) == CH_OK);
     spent += now_ns();
     for (int f = 0; f < FIELDS; f++)
         for (unsigned h = 0; h < shape->hosts; h++) {

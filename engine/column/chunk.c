@@ -75,20 +75,21 @@ as_doubles(const int64_t *slots)
 
 /* All values of one type out of a list. */
 static uint8_t *
-put_type(ch_column_scratch_t *scratch, const ch_value_t *list, size_t count,
-         ch_value_type_t type, uint8_t *to)
+put_type(ch_column_scratch_t *scratch, ch_column_level_t level, const ch_value_t *list,
+         size_t count, ch_value_type_t type, uint8_t *to)
 {
     if (type == CH_VALUE_STRING)
-        return to + ch_string_column_encode(scratch, list, count, to);
+        return to + ch_string_column_encode(scratch, level, list, count, to);
     size_t n = gather(scratch, list, count, type);
     if (type == CH_VALUE_FLOAT)
-        return to + ch_float_column_encode(scratch, as_doubles(scratch->values), n, to);
-    return to + ch_int_column_encode(scratch, scratch->values, n, to);
+        return to +
+               ch_float_column_encode(scratch, level, as_doubles(scratch->values), n, to);
+    return to + ch_int_column_encode(scratch, level, scratch->values, n, to);
 }
 
 static uint8_t *
-put_list(ch_column_scratch_t *scratch, const ch_value_t *list, ch_chunk_t *chunk,
-         uint8_t *to)
+put_list(ch_column_scratch_t *scratch, ch_column_level_t level, const ch_value_t *list,
+         ch_chunk_t *chunk, uint8_t *to)
 {
     size_t counts[TYPE_MIXED] = {0};
     for (size_t i = 0; i < chunk->count; i++) {
@@ -98,12 +99,12 @@ put_list(ch_column_scratch_t *scratch, const ch_value_t *list, ch_chunk_t *chunk
     }
     chunk->type = (uint8_t)list[0].type;
     if (counts[chunk->type] == chunk->count)
-        return put_type(scratch, list, chunk->count, list[0].type, to);
+        return put_type(scratch, level, list, chunk->count, list[0].type, to);
     chunk->type = TYPE_MIXED;
-    to += ch_int_column_encode(scratch, scratch->tags, chunk->count, to);
+    to += ch_int_column_encode(scratch, level, scratch->tags, chunk->count, to);
     for (unsigned type = 0; type < TYPE_MIXED; type++)
         if (counts[type])
-            to = put_type(scratch, list, chunk->count, (ch_value_type_t)type, to);
+            to = put_type(scratch, level, list, chunk->count, (ch_value_type_t)type, to);
     return to;
 }
 
@@ -117,8 +118,9 @@ aggregate(const ch_column_scratch_t *scratch, const int64_t *slots, ch_chunk_t *
 }
 
 void
-ch_chunk_encode(ch_column_scratch_t *scratch, const ch_points_t *points, size_t from,
-                size_t to, uint8_t *times_to, uint8_t *values_to, ch_chunk_t *chunk_out)
+ch_chunk_encode(ch_column_scratch_t *scratch, ch_column_level_t level,
+                const ch_points_t *points, size_t from, size_t to, uint8_t *times_to,
+                uint8_t *values_to, ch_chunk_t *chunk_out)
 {
     CH_ASSERT(from < to);
     CH_ASSERT(to <= points->count);
@@ -128,8 +130,8 @@ ch_chunk_encode(ch_column_scratch_t *scratch, const ch_points_t *points, size_t 
                         .time_first = points->times[from],
                         .time_last = points->times[to - 1]};
     if (times_to)
-        chunk.times_bytes =
-            (uint32_t)ch_int_column_encode(scratch, points->times + from, n, times_to);
+        chunk.times_bytes = (uint32_t)ch_int_column_encode(
+            scratch, level, points->times + from, n, times_to);
     else
         chunk.flags |= CH_CHUNK_TIMES_SHARED;
     const int64_t *slots = scratch->values;
@@ -137,13 +139,14 @@ ch_chunk_encode(ch_column_scratch_t *scratch, const ch_points_t *points, size_t 
     if (points->form == CH_POINTS_I64) {
         chunk.type = TYPE_INT;
         slots = points->ints + from;
-        end += ch_int_column_encode(scratch, slots, n, values_to);
+        end += ch_int_column_encode(scratch, level, slots, n, values_to);
     } else if (points->form == CH_POINTS_F64) {
         chunk.type = TYPE_FLOAT;
         slots = points->ints + from; /* the union: bits of the floats */
-        end += ch_float_column_encode(scratch, points->floats + from, n, values_to);
+        end +=
+            ch_float_column_encode(scratch, level, points->floats + from, n, values_to);
     } else {
-        end = put_list(scratch, points->list + from, &chunk, values_to);
+        end = put_list(scratch, level, points->list + from, &chunk, values_to);
     }
     chunk.values_bytes = (uint32_t)(end - values_to);
     aggregate(scratch, slots, &chunk);

@@ -7,6 +7,7 @@
 
 #include "ch/points.h"
 #include "ch/status.h"
+#include "column/level.h"
 
 /// Bytes that decoders may read past a column; buffers that hold columns have as many to spare.
 #define CH_COLUMN_PAD 64
@@ -44,9 +45,9 @@ size_t ch_chunk_bytes_max(const ch_points_t *points, size_t from, size_t to);
 /// Encode points [from, to) (sorted, distinct times, at most CH_CHUNK_POINTS_MAX): the time column
 /// to `times_to`, the value column to `values_to` (room for ch_chunk_bytes_max in each; NULL
 /// times_to: the caller shares another chunk's equal time column). Fills *chunk_out.
-void ch_chunk_encode(ch_column_scratch_t *scratch, const ch_points_t *points, size_t from,
-                     size_t to, uint8_t *times_to, uint8_t *values_to,
-                     ch_chunk_t *chunk_out);
+void ch_chunk_encode(ch_column_scratch_t *scratch, ch_column_level_t level,
+                     const ch_points_t *points, size_t from, size_t to, uint8_t *times_to,
+                     uint8_t *values_to, ch_chunk_t *chunk_out);
 
 /// Append the decoded points to `points`. Both columns have CH_COLUMN_PAD readable bytes behind.
 /// Errors: CH_ERR_CORRUPT, CH_ERR_UNSUPPORTED (entropy-coded columns of a later version), CH_ERR_LIMIT

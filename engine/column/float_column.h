@@ -8,8 +8,8 @@
 size_t ch_float_column_bytes_max(size_t n);
 
 /// Returns the bytes written.
-size_t ch_float_column_encode(ch_column_scratch_t *scratch, const double *v, size_t n,
-                              uint8_t *to);
+size_t ch_float_column_encode(ch_column_scratch_t *scratch, ch_column_level_t level,
+                              const double *v, size_t n, uint8_t *to);
 
 /// As ch_int_column_decode.
 ch_status_t ch_float_column_decode(ch_column_scratch_t *scratch, ch_bytes_t from,

@@ -264,8 +264,8 @@ dictionary_cap(const ch_column_scratch_t *scratch, size_t n, const plan_t *plan)
 
 /* Size of the column as a dictionary, in scratch->trial; 0 when that is no gain. */
 static size_t
-try_dictionary(ch_column_scratch_t *scratch, const double *v, size_t n,
-               const plan_t *plan)
+try_dictionary(ch_column_scratch_t *scratch, ch_column_level_t level, const double *v,
+               size_t n, const plan_t *plan)
 {
     size_t cap = dictionary_cap(scratch, n, plan);
     if (!cap)
@@ -285,51 +285,53 @@ try_dictionary(ch_column_scratch_t *scratch, const double *v, size_t n,
     uint8_t *to = scratch->trial;
     *to++ = CH_FLOAT_DICTIONARY << CH_FLOAT_MODE_SHIFT;
     to = ch_varint_put(to, distinct);
-    to += ch_int_column_encode(scratch, scratch->dictionary, distinct, to);
-    to += ch_int_column_encode(scratch, scratch->ranks, n, to);
+    to += ch_int_column_encode(scratch, level, scratch->dictionary, distinct, to);
+    to += ch_int_column_encode(scratch, level, scratch->ranks, n, to);
     return (size_t)(to - scratch->trial);
 }
 
 /* ---- bytes ---- */
 
 static uint8_t *
-put_bits(ch_column_scratch_t *scratch, const double *v, size_t n, uint8_t *to)
+put_bits(ch_column_scratch_t *scratch, ch_column_level_t level, const double *v, size_t n,
+         uint8_t *to)
 {
     to_sortable(v, n, scratch->decimals);
     *to++ = CH_FLOAT_BITS << CH_FLOAT_MODE_SHIFT;
-    return to + ch_int_column_encode(scratch, scratch->decimals, n, to);
+    return to + ch_int_column_encode(scratch, level, scratch->decimals, n, to);
 }
 
 static uint8_t *
-put_decimals(ch_column_scratch_t *scratch, size_t n, const plan_t *plan, uint8_t *to)
+put_decimals(ch_column_scratch_t *scratch, ch_column_level_t level, size_t n,
+             const plan_t *plan, uint8_t *to)
 {
     *to++ = (uint8_t)(plan->exponent |
                       (scratch->decimal_exact ? 0u : CH_FLOAT_HAS_CORRECTIONS));
-    to += ch_int_column_encode(scratch, scratch->decimals, n, to);
+    to += ch_int_column_encode(scratch, level, scratch->decimals, n, to);
 #ifdef CH_FAULT_COLUMN_CORRECTIONS_ZERO
     memset(scratch->corrections, 0, n * sizeof *scratch->corrections);
 #endif
     if (!scratch->decimal_exact)
-        to += ch_int_column_encode(scratch, scratch->corrections, n, to);
+        to += ch_int_column_encode(scratch, level, scratch->corrections, n, to);
     return to;
 }
 
 /* A wrong guess from the samples costs at most what the bits would have. */
 static size_t
-put_column(ch_column_scratch_t *scratch, const double *v, size_t n, const plan_t *plan,
-           uint8_t *to)
+put_column(ch_column_scratch_t *scratch, ch_column_level_t level, const double *v,
+           size_t n, const plan_t *plan, uint8_t *to)
 {
     if (!plan->decimal)
-        return (size_t)(put_bits(scratch, v, n, to) - to);
-    size_t size = (size_t)(put_decimals(scratch, n, plan, to) - to);
+        return (size_t)(put_bits(scratch, level, v, n, to) - to);
+    size_t size = (size_t)(put_decimals(scratch, level, n, plan, to) - to);
     if (scratch->decimal_exact || size <= 8 * n)
         return size;
-    return (size_t)(put_bits(scratch, v, n, to) - to);
+    return (size_t)(put_bits(scratch, level, v, n, to) - to);
 }
 
 size_t
-ch_float_column_encode(ch_column_scratch_t *scratch, const double *v, size_t n,
-                       uint8_t *to)
+ch_float_column_encode(ch_column_scratch_t *scratch, ch_column_level_t level,
+                       const double *v, size_t n, uint8_t *to)
 {
     CH_ASSERT(n >= 1);
     CH_ASSERT(n <= CH_CHUNK_POINTS_MAX);
@@ -344,8 +346,8 @@ ch_float_column_encode(ch_column_scratch_t *scratch, const double *v, size_t n,
     if (plan.decimal && !integers)
         scratch->decimal_exact =
             !to_decimals(v, n, plan.exponent, scratch->decimals, scratch->corrections);
-    size_t trial = try_dictionary(scratch, v, n, &plan);
-    size_t size = put_column(scratch, v, n, &plan, to);
+    size_t trial = try_dictionary(scratch, level, v, n, &plan);
+    size_t size = put_column(scratch, level, v, n, &plan, to);
     if (trial && trial < size) {
         memcpy(to, scratch->trial, trial);
         size = trial;

@@ -11,8 +11,8 @@
 size_t ch_int_column_bytes_max(size_t n);
 
 /// Returns the bytes written.
-size_t ch_int_column_encode(ch_column_scratch_t *scratch, const int64_t *x, size_t n,
-                            uint8_t *to);
+size_t ch_int_column_encode(ch_column_scratch_t *scratch, ch_column_level_t level,
+                            const int64_t *x, size_t n, uint8_t *to);
 
 /// *used_out: bytes consumed. Errors: CH_ERR_CORRUPT, CH_ERR_UNSUPPORTED (entropy-coded: a later
 /// version); x_out is then undefined.

@@ -412,9 +412,10 @@ put_regular(const int64_t *x, uint8_t *to)
 }
 
 size_t
-ch_int_column_encode(ch_column_scratch_t *scratch, const int64_t *x, size_t n,
-                     uint8_t *to)
+ch_int_column_encode(ch_column_scratch_t *scratch, ch_column_level_t level,
+                     const int64_t *x, size_t n, uint8_t *to)
 {
+    (void)level;
     CH_ASSERT(n >= 1);
     CH_ASSERT(n <= CH_CHUNK_POINTS_MAX);
     if (n == 1) {

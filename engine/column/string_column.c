@@ -49,11 +49,11 @@ gather(ch_column_scratch_t *scratch, const ch_value_t *list, size_t count,
 }
 
 size_t
-ch_string_column_encode(ch_column_scratch_t *scratch, const ch_value_t *list,
-                        size_t count, uint8_t *to)
+ch_string_column_encode(ch_column_scratch_t *scratch, ch_column_level_t level,
+                        const ch_value_t *list, size_t count, uint8_t *to)
 {
     size_t total, n = gather(scratch, list, count, &total);
-    uint8_t *at = to + ch_int_column_encode(scratch, scratch->values, n, to);
+    uint8_t *at = to + ch_int_column_encode(scratch, level, scratch->values, n, to);
     uint8_t *form = at++;
     *form = FORM_RAW;
     size_t stored = snappy_max_compressed_length(total);

@@ -12,8 +12,8 @@
 size_t ch_string_column_bytes_max(size_t n, size_t bytes);
 
 /// The strings of list[0..count) (others are skipped; at least one). Returns the bytes written.
-size_t ch_string_column_encode(ch_column_scratch_t *scratch, const ch_value_t *list,
-                               size_t count, uint8_t *to);
+size_t ch_string_column_encode(ch_column_scratch_t *scratch, ch_column_level_t level,
+                               const ch_value_t *list, size_t count, uint8_t *to);
 
 /// n strings to the first n places of `out` whose type is CH_VALUE_STRING.
 /// Errors: CH_ERR_CORRUPT, CH_ERR_LIMIT (no memory for what it holds).

@@ -96,9 +96,11 @@ write_table(flush_t *flush)
 {
     ch_engine_t *engine = flush->engine;
     ch_sstable_writer_t *writer = NULL;
-    ch_status_t status =
-        ch_sstable_writer_open(engine->options.fs, flush->path, flush->file_number,
-                               ch_memtable_series_count(flush->memtable), &writer);
+    const ch_sstable_writer_options_t options = {
+        .series_expected = ch_memtable_series_count(flush->memtable),
+        .level = CH_COLUMN_FAST};
+    ch_status_t status = ch_sstable_writer_open(engine->options.fs, flush->path,
+                                                flush->file_number, &options, &writer);
     for (size_t i = 0; status >= 0 && i < engine->order_count; i++)
         if (flush->present[engine->order[i]])
             status = write_series(flush, writer, engine->order[i]);

@@ -29,6 +29,7 @@ typedef struct built_chunk {
 } built_chunk_t;
 
 struct ch_block_builder {
+    ch_column_level_t level;
     uint8_t *columns;
     size_t size, capacity;
     built_chunk_t chunks[CH_SST_BLOCK_CHUNKS_MAX];
@@ -39,9 +40,11 @@ struct ch_block_builder {
 };
 
 ch_block_builder_t *
-ch_block_builder_new(void)
+ch_block_builder_new(ch_column_level_t level)
 {
-    return ch_calloc(1, sizeof(ch_block_builder_t));
+    ch_block_builder_t *builder = ch_calloc(1, sizeof *builder);
+    builder->level = level;
+    return builder;
 }
 
 void
@@ -108,12 +111,14 @@ ch_block_builder_add(ch_block_builder_t *builder, ch_column_scratch_t *scratch,
     uint8_t *at = builder->columns + builder->size;
     const times_slot_t *shared = slot_find(builder, points->times + from, to - from);
     if (shared) {
-        ch_chunk_encode(scratch, points, from, to, NULL, at, &built->chunk);
+        ch_chunk_encode(scratch, builder->level, points, from, to, NULL, at,
+                        &built->chunk);
         built->chunk.flags |= CH_CHUNK_TIMES_SHARED;
         built->chunk.times_bytes = 0;
         built->times_ref = builder->chunk_count - shared->chunk;
     } else {
-        ch_chunk_encode(scratch, points, from, to, at, at + room, &built->chunk);
+        ch_chunk_encode(scratch, builder->level, points, from, to, at, at + room,
+                        &built->chunk);
         memmove(at + built->chunk.times_bytes, at + room, built->chunk.values_bytes);
         slot_remember(builder, points->times + from, to - from);
     }

@@ -22,7 +22,7 @@ typedef struct ch_data_entry {
 
 typedef struct ch_block_builder ch_block_builder_t;
 
-ch_block_builder_t *ch_block_builder_new(void);
+ch_block_builder_t *ch_block_builder_new(ch_column_level_t level);
 void ch_block_builder_destroy(ch_block_builder_t **builder);
 
 /// Encode points [from, to), at most CH_CHUNK_POINTS_MAX of them, as a chunk. `rank`: the series,

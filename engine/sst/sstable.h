@@ -10,6 +10,7 @@
 #include "ch/fs.h"
 #include "ch/points.h"
 #include "ch/source.h"
+#include "column/level.h"
 
 typedef struct ch_sstable_info {
     uint64_t file_number;
@@ -21,9 +22,14 @@ typedef struct ch_sstable_info {
 
 typedef struct ch_sstable_writer ch_sstable_writer_t;
 
-/// Begins `<path>.tmp`. `file_number` seeds the checksums. series_expected sizes the bloom filter.
+typedef struct ch_sstable_writer_options {
+    uint64_t series_expected; /* sizes memory, no promise */
+    ch_column_level_t level;
+} ch_sstable_writer_options_t;
+
+/// Begins `<path>.tmp`. `file_number` seeds the checksums.
 ch_status_t ch_sstable_writer_open(ch_fs_t *fs, const char *path, uint64_t file_number,
-                                   uint64_t series_expected,
+                                   const ch_sstable_writer_options_t *options,
                                    ch_sstable_writer_t **writer_out) CH_MUST_CHECK;
 
 /// All points of the next series (key above the last one's; points sorted, times distinct, any

@@ -64,8 +64,10 @@ grow_series(ch_sstable_writer_t *writer, size_t capacity)
 
 ch_status_t
 ch_sstable_writer_open(ch_fs_t *fs, const char *path, uint64_t file_number,
-                       uint64_t series_expected, ch_sstable_writer_t **writer_out)
+                       const ch_sstable_writer_options_t *options,
+                       ch_sstable_writer_t **writer_out)
 {
+    uint64_t series_expected = options->series_expected;
     ch_sstable_writer_t *writer = ch_calloc(1, sizeof *writer);
     writer->magic = WRITER_MAGIC;
     writer->fs = fs;
@@ -76,7 +78,7 @@ ch_sstable_writer_open(ch_fs_t *fs, const char *path, uint64_t file_number,
     writer->tmp_path = ch_alloc(tmp_size);
     snprintf(writer->tmp_path, tmp_size, "%s.tmp", path);
     writer->column_scratch = ch_column_scratch_new();
-    writer->block = ch_block_builder_new();
+    writer->block = ch_block_builder_new(options->level);
     writer->heads = ch_text_set_new();
     writer->tails = ch_text_set_new();
     grow_series(writer, series_expected < 64                    ? 64

@@ -35,7 +35,7 @@ recode_ints(size_t n)
 {
     size_t used;
     uint8_t *to = ch_alloc(ch_int_column_bytes_max(n) + CH_COLUMN_PAD);
-    size_t size = ch_int_column_encode(scratch, decoded, n, to);
+    size_t size = ch_int_column_encode(scratch, CH_COLUMN_FAST, decoded, n, to);
     CH_ASSERT(size <= ch_int_column_bytes_max(n));
     memset(to + size, 0, CH_COLUMN_PAD);
     ch_status_t status =
@@ -51,7 +51,8 @@ recode_floats(size_t n)
 {
     size_t used;
     uint8_t *to = ch_alloc(ch_float_column_bytes_max(n) + CH_COLUMN_PAD);
-    size_t size = ch_float_column_encode(scratch, (const double *)(void *)decoded, n, to);
+    size_t size = ch_float_column_encode(scratch, CH_COLUMN_FAST,
+                                         (const double *)(void *)decoded, n, to);
     CH_ASSERT(size <= ch_float_column_bytes_max(n));
     memset(to + size, 0, CH_COLUMN_PAD);
     ch_status_t status = ch_float_column_decode(scratch, ch_bytes(to, size), n,
@@ -101,7 +102,8 @@ recode_points(const ch_points_t *points)
     size_t max = ch_chunk_bytes_max(points, 0, points->count);
     uint8_t *times = ch_calloc(1, max + CH_COLUMN_PAD);
     uint8_t *values = ch_calloc(1, max + CH_COLUMN_PAD);
-    ch_chunk_encode(scratch, points, 0, points->count, times, values, &chunk);
+    ch_chunk_encode(scratch, CH_COLUMN_FAST, points, 0, points->count, times, values,
+                    &chunk);
     CH_ASSERT(chunk.values_bytes <= max);
     const uint8_t *end = ch_chunk_put(bytes, &chunk, 0, 0);
     CH_ASSERT(ch_chunk_get(bytes, end, 0, &entry, &ref) == end);

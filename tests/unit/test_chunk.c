@@ -66,7 +66,8 @@ encode(fixture_t *f, size_t from, size_t to)
     encoded_t out;
     size_t max = ch_chunk_bytes_max(&f->points, from, to);
     uint8_t *times = ch_alloc(max), *values = ch_alloc(max);
-    ch_chunk_encode(f->scratch, &f->points, from, to, times, values, &out.chunk);
+    ch_chunk_encode(f->scratch, CH_COLUMN_FAST, &f->points, from, to, times, values,
+                    &out.chunk);
     assert_true(out.chunk.times_bytes <= max);
     assert_true(out.chunk.values_bytes <= max);
     out.times = exact_copy(times, out.chunk.times_bytes);
@@ -180,7 +181,8 @@ test_shared_times_are_left_to_the_caller(void **state)
     fill_points(f, 100, 1);
     encoded_t encoded = encode(f, 0, 100);
     ch_chunk_t shared;
-    ch_chunk_encode(f->scratch, &f->points, 0, 100, NULL, encoded.values, &shared);
+    ch_chunk_encode(f->scratch, CH_COLUMN_FAST, &f->points, 0, 100, NULL, encoded.values,
+                    &shared);
     assert_true(shared.flags & CH_CHUNK_TIMES_SHARED);
     assert_int_equal(shared.times_bytes, 0);
     ch_points_clear(&f->decoded);

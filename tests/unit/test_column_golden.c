@@ -71,7 +71,9 @@ check_int(fixture_t *f, char **rest)
     assert_int_equal(used, column.size);
     assert_memory_equal(out, x, n * sizeof *x);
     if (f->write)
-        expect_bytes(written, ch_int_column_encode(f->scratch, x, n, written), &column);
+        expect_bytes(written,
+                     ch_int_column_encode(f->scratch, CH_COLUMN_FAST, x, n, written),
+                     &column);
 }
 
 static void
@@ -90,7 +92,9 @@ check_float(fixture_t *f, char **rest)
     assert_memory_equal(out, bits, n * sizeof *bits);
     const double *v = (const double *)(void *)bits;
     if (f->write)
-        expect_bytes(written, ch_float_column_encode(f->scratch, v, n, written), &column);
+        expect_bytes(written,
+                     ch_float_column_encode(f->scratch, CH_COLUMN_FAST, v, n, written),
+                     &column);
 }
 
 static ch_value_t
@@ -140,7 +144,8 @@ expect_chunk_written(fixture_t *f, const ch_points_t *points, const buffer_t exp
     uint8_t entry[160];
     size_t max = ch_chunk_bytes_max(points, 0, points->count);
     uint8_t *times = ch_alloc(max), *values = ch_alloc(max);
-    ch_chunk_encode(f->scratch, points, 0, points->count, times, values, &chunk);
+    ch_chunk_encode(f->scratch, CH_COLUMN_FAST, points, 0, points->count, times, values,
+                    &chunk);
     const uint8_t *end = ch_chunk_put(entry, &chunk, BLOCK_TIME_MIN, 0);
     expect_bytes(entry, (size_t)(end - entry), &expected[0]);
     expect_bytes(times, chunk.times_bytes, &expected[1]);

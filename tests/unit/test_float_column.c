@@ -53,7 +53,8 @@ decode(fixture_t *f, const uint8_t *bytes, size_t size, size_t n, size_t *used_o
 static size_t
 round_trip(fixture_t *f, const double *v, size_t n)
 {
-    size_t used = 0, size = ch_float_column_encode(f->scratch, v, n, f->bytes);
+    size_t used = 0,
+           size = ch_float_column_encode(f->scratch, CH_COLUMN_FAST, v, n, f->bytes);
     assert_true(size <= ch_float_column_bytes_max(n));
     assert_int_equal(decode(f, f->bytes, size, n, &used), CH_OK);
     assert_int_equal(used, size);
@@ -123,7 +124,8 @@ test_damage_is_survived(void **state)
     for (int round = 0; round < 6000; round++) {
         size_t used, n = 1 + ch_rng_below(&f->rng, round % 10 ? 300 : N);
         ch_float_sets[ch_rng_below(&f->rng, ch_float_set_count)].fill(&f->rng, f->v, n);
-        size_t size = ch_float_column_encode(f->scratch, f->v, n, f->bytes);
+        size_t size =
+            ch_float_column_encode(f->scratch, CH_COLUMN_FAST, f->v, n, f->bytes);
         unsigned flips = (unsigned)ch_rng_below(&f->rng, 4);
         for (unsigned i = 0; i < flips; i++)
             f->bytes[ch_rng_below(&f->rng,

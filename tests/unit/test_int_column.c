@@ -52,7 +52,8 @@ decode(fixture_t *f, const uint8_t *bytes, size_t size, size_t n, size_t *used_o
 static size_t
 round_trip(fixture_t *f, size_t n)
 {
-    size_t used = 0, size = ch_int_column_encode(f->scratch, f->x, n, f->bytes);
+    size_t used = 0,
+           size = ch_int_column_encode(f->scratch, CH_COLUMN_FAST, f->x, n, f->bytes);
     assert_true(size <= ch_int_column_bytes_max(n));
     assert_int_equal(decode(f, f->bytes, size, n, &used), CH_OK);
     assert_int_equal(used, size);
@@ -122,7 +123,7 @@ test_damage_is_survived(void **state)
     for (int round = 0; round < 6000; round++) {
         size_t used, n = 1 + ch_rng_below(&f->rng, round % 10 ? 300 : N);
         ch_int_sets[ch_rng_below(&f->rng, ch_int_set_count)].fill(&f->rng, f->x, n);
-        size_t size = ch_int_column_encode(f->scratch, f->x, n, f->bytes);
+        size_t size = ch_int_column_encode(f->scratch, CH_COLUMN_FAST, f->x, n, f->bytes);
         unsigned flips = (unsigned)ch_rng_below(&f->rng, 4);
         for (unsigned i = 0; i < flips; i++) /* headers are short: favour them */
             f->bytes[ch_rng_below(&f->rng,
@@ -144,7 +145,7 @@ test_every_truncation_is_refused(void **state)
     for (size_t set = 0; set < ch_int_set_count; set++) {
         size_t n = 30, used;
         ch_int_sets[set].fill(&f->rng, f->x, n);
-        size_t size = ch_int_column_encode(f->scratch, f->x, n, f->bytes);
+        size_t size = ch_int_column_encode(f->scratch, CH_COLUMN_FAST, f->x, n, f->bytes);
         for (size_t cut = 0; cut < size; cut++)
             assert_int_equal(decode(f, f->bytes, cut, n, &used), CH_ERR_CORRUPT);
     }

@@ -260,11 +260,11 @@ code(ch_column_scratch_t *scratch, const void *x, size_t n, bool floats)
     size_t used;
     ch_status_t status;
     if (floats) {
-        coded.size = ch_float_column_encode(scratch, x, n, coded.bytes);
+        coded.size = ch_float_column_encode(scratch, CH_COLUMN_FAST, x, n, coded.bytes);
         status = ch_float_column_decode(scratch, ch_bytes(coded.bytes, coded.size), n,
                                         (double *)(void *)coded.out, &used);
     } else {
-        coded.size = ch_int_column_encode(scratch, x, n, coded.bytes);
+        coded.size = ch_int_column_encode(scratch, CH_COLUMN_FAST, x, n, coded.bytes);
         status = ch_int_column_decode(scratch, ch_bytes(coded.bytes, coded.size), n,
                                       coded.out, &used);
     }

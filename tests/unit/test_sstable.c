@@ -284,7 +284,10 @@ test_writer_refuses_what_would_make_a_lying_table(void **state)
     ch_points_append(&good, 1, ch_value_int(1));
     ch_points_append(&twice, 1, ch_value_int(1));
     ch_points_append(&twice, 1, ch_value_int(2));
-    assert_int_equal(ch_sstable_writer_open(fixture.fs, "t.sst", 7, 4, &writer), CH_OK);
+    assert_int_equal(ch_sstable_writer_open(
+                         fixture.fs, "t.sst", 7,
+                         &(ch_sstable_writer_options_t){.series_expected = 4}, &writer),
+                     CH_OK);
     assert_int_equal(add(writer, "b", "x=\"1\"", &good), CH_OK);
     assert_int_equal(add(writer, "b", "x=\"1\"", &good), CH_ERR_INVALID);
     assert_int_equal(add(writer, "b", "", &good), CH_ERR_INVALID);
@@ -423,8 +426,11 @@ test_equal_time_columns_are_stored_once(void **state)
         fixture_t fixture;
         fixture_init(&fixture, 700);
         ch_sstable_writer_t *writer = NULL;
-        assert_int_equal(ch_sstable_writer_open(fixture.fs, "t.sst", 7, 10, &writer),
-                         CH_OK);
+        assert_int_equal(
+            ch_sstable_writer_open(fixture.fs, "t.sst", 7,
+                                   &(ch_sstable_writer_options_t){.series_expected = 10},
+                                   &writer),
+            CH_OK);
         ch_points_t points = {0};
         for (int field = 0; field < 10; field++) {
             char name[16];
