@@ -76,10 +76,25 @@ ch_query_link_next_id(ch_query_link_t *link, uint8_t id_out[9])
     return ch_bytes(id_out, 9);
 }
 
+/* libzmq looks only now and then at what the other end said about room in the queue, so a queue that
+ * is long empty may count as full. Asking for the events makes it look. */
+static bool
+send_delimiter(ch_query_link_t *link)
+{
+    int events;
+    size_t size = sizeof events;
+    if (zmq_send(link->socket, "", 0, ZMQ_DONTWAIT | ZMQ_SNDMORE) == 0)
+        return true;
+    return zmq_errno() == EAGAIN &&
+           zmq_getsockopt(link->socket, ZMQ_EVENTS, &events, &size) == 0 &&
+           (events & ZMQ_POLLOUT) &&
+           zmq_send(link->socket, "", 0, ZMQ_DONTWAIT | ZMQ_SNDMORE) == 0;
+}
+
 bool
 ch_query_link_send(ch_query_link_t *link, ch_bytes_t request)
 {
-    if (zmq_send(link->socket, "", 0, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
+    if (!send_delimiter(link))
         return false;
     if (zmq_send(link->socket, request.data, request.size, ZMQ_DONTWAIT) < 0)
         return false;
