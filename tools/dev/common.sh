@@ -26,12 +26,15 @@ need_packages() {
     [ ${#missing[@]} -eq 0 ] && return
     if [ "$(id -u)" != 0 ]; then
         if ! command -v sudo >/dev/null; then
-            echo "dev: as root, run: apt-get install ${missing[*]}" >&2
+            echo "dev: packages are missing, and installing them takes root or sudo. As root, run:" >&2
+            echo "    apt-get update && apt-get install --no-install-recommends ${missing[*]}" >&2
+            echo "dev: then run this again as yourself" >&2
             exit 1
         fi
         root=(sudo)
     fi
     echo "dev: installing ${missing[*]}"
+    echo "dev: this takes a minute or two ..."
     install_packages "${missing[@]}" || {
         echo "dev: apt-get could not install: ${missing[*]}" >&2
         exit 1
