@@ -1,8 +1,9 @@
 /* engine.c - open, recover, close: the pieces put together.
  *
- * Start     lock; manifest (read, written anew); tables opened and their keys interned; strays
- *           removed; WAL replayed above the flushed lsn through the code that appends use; then,
- *           and only then, the threads start and somebody may ask.
+ * Start     lock; manifest read; tables opened and their keys interned; WAL replayed above the flushed
+ *           lsn through the code that appends use. Only then is it known that the manifest told of
+ *           all there is (a log that begins later says it did not): it is written anew, and strays
+ *           are removed. Then, and only then, the threads start and somebody may ask.
  */
 #include "db/engine_state.h"
 
@@ -368,13 +369,18 @@ open_manifest(ch_engine_t *engine)
     ch_status_t status = check_manifest_is_not_lost(engine);
     if (status < 0)
         return status;
-    status = ch_manifest_open(engine->options.fs, engine->path, cluster, engine->sessions,
-                              &engine->manifest);
+    return ch_manifest_open(engine->options.fs, engine->path, cluster, engine->sessions,
+                            &engine->manifest);
+}
+
+static ch_status_t
+begin_manifest(ch_engine_t *engine)
+{
+    ch_status_t status = ch_manifest_begin(engine->manifest);
     if (status != CH_ERR_NOSPACE)
         return status;
     ch_engine_reserve_spend(engine); /* a full disk must not keep a node from starting */
-    return ch_manifest_open(engine->options.fs, engine->path, cluster, engine->sessions,
-                            &engine->manifest);
+    return ch_manifest_begin(engine->manifest);
 }
 
 static ch_status_t
@@ -384,12 +390,18 @@ recover(ch_engine_t *engine)
     ch_status_t status = open_directories(engine);
     if (status >= 0)
         status = open_manifest(engine);
+#ifdef CH_FAULT_STRAYS_BEFORE_LOG
     if (status >= 0)
         status = remove_strays(engine);
+#endif
     if (status >= 0)
         status = open_tables(engine);
     if (status >= 0)
         status = open_wal(engine);
+    if (status >= 0)
+        status = begin_manifest(engine);
+    if (status >= 0)
+        status = remove_strays(engine);
     if (status < 0)
         return status;
     const ch_manifest_state_t *state = ch_manifest_state(engine->manifest);

@@ -11,6 +11,7 @@
 #include "db/manifest.h"
 
 #include "ch/alloc.h"
+#include "ch/assert.h"
 #include "ch/checksum.h"
 #include "ch/coding.h"
 
@@ -402,7 +403,29 @@ write_new_file(ch_manifest_t *manifest, ch_file_t *file, ch_bytes_t body)
     return status;
 }
 
-/* Everything as one edit in a new file, in the old one's place. */
+/* From here on there is no way back: the name leads to the new file. */
+static ch_status_t
+put_in_place(ch_manifest_t *manifest, const char *temporary, const char *path)
+{
+    ch_status_t status = ch_fs_rename(manifest->fs, temporary, path);
+    if (status < 0)
+        return status;
+    status = ch_fs_sync_dir(manifest->fs, manifest->dir);
+    return status == CH_ERR_NOSPACE ? CH_ERR_IO : status;
+}
+
+/* What stands before `offset` is durable: say so behind it. Without room it stays unsaid. */
+static ch_status_t
+write_evidence(ch_manifest_t *manifest)
+{
+    ch_status_t status =
+        write_edit(manifest, manifest->file, manifest->offset, ch_bytes(NULL, 0));
+    if (status >= 0)
+        manifest->offset += EDIT_HEADER_BYTES;
+    return status == CH_ERR_NOSPACE ? CH_OK : status;
+}
+
+/* Everything as one edit in a new file, in the old one's place. CH_ERR_NOSPACE: the old one stays. */
 static ch_status_t
 rewrite(ch_manifest_t *manifest)
 {
@@ -411,21 +434,22 @@ rewrite(ch_manifest_t *manifest)
     ch_text_t body = {0};
     ch_file_t *file = NULL;
     encode_state(manifest, &body);
-    uint64_t end = FILE_HEADER_BYTES + EDIT_HEADER_BYTES + body.size;
     ch_status_t status =
         ch_fs_open(manifest->fs, temporary, CH_FS_WRITE | CH_FS_CREATE, &file);
     if (status >= 0)
         status = write_new_file(manifest, file, ch_text_bytes(&body));
     if (status >= 0)
-        status = ch_fs_rename(manifest->fs, temporary, path);
-    if (status >= 0)
-        status = ch_fs_sync_dir(manifest->fs, manifest->dir);
-    if (status >= 0)
-        status = write_edit(manifest, file, end, ch_bytes(NULL, 0));
+        status = put_in_place(manifest, temporary, path);
+#ifdef CH_FAULT_MANIFEST_KEEPS_OLD_FILE
+    if (manifest->file)
+        status = status < 0 ? status : CH_ERR_NOSPACE;
+#endif
     if (status >= 0) {
         ch_fs_close(&manifest->file);
         manifest->file = ch_take(&file);
-        manifest->offset = manifest->base_bytes = end + EDIT_HEADER_BYTES;
+        manifest->offset = manifest->base_bytes =
+            FILE_HEADER_BYTES + EDIT_HEADER_BYTES + body.size;
+        status = write_evidence(manifest);
     }
     ch_fs_close(&file);
     ch_text_release(&body);
@@ -463,8 +487,6 @@ ch_manifest_open(ch_fs_t *fs, const char *dir, uint64_t cluster,
         status = CH_OK;
     }
     if (status >= 0)
-        status = rewrite(manifest);
-    if (status >= 0)
         status = copy_sessions(manifest, sessions);
     if (status >= 0)
         *manifest_out = ch_take(&manifest);
@@ -474,41 +496,57 @@ ch_manifest_open(ch_fs_t *fs, const char *dir, uint64_t cluster,
 }
 
 ch_status_t
-ch_manifest_apply(ch_manifest_t *manifest, const ch_manifest_edit_t *edit)
+ch_manifest_begin(ch_manifest_t *manifest)
 {
-    if (manifest->failed)
-        return ch_fail(CH_ERR_CLOSED, "manifest: an earlier write failed");
-    ch_text_t body = {0};
-    encode_edit(edit, &body);
-    uint64_t end = manifest->offset + EDIT_HEADER_BYTES + body.size;
-    ch_status_t status =
-        write_edit(manifest, manifest->file, manifest->offset, ch_text_bytes(&body));
-    /* A half-written edit that found no room is overwritten by the next try at the same offset. */
-    bool again = status == CH_ERR_NOSPACE;
+    return rewrite(manifest);
+}
+
+/* Write and sync. A half-written edit that found no room is overwritten by the next try at the same
+ * offset; after any other failure, and after a failed sync, nobody knows what the file holds. */
+static ch_status_t
+append_edit(ch_manifest_t *manifest, ch_bytes_t body)
+{
+    ch_status_t status = write_edit(manifest, manifest->file, manifest->offset, body);
+    if (status == CH_ERR_NOSPACE)
+        return status;
 #ifndef CH_FAULT_MANIFEST_NO_SYNC
     if (status >= 0)
         status = ch_fs_sync(manifest->file);
 #endif
-    if (status == CH_ERR_NOSPACE &&
-        !again) /* a failed sync is never tried again: pages are lost */
-        status = CH_ERR_IO;
-    if (status < 0 && !again)
+    if (status >= 0)
+        status = apply_body(manifest, body, manifest->offset);
+    if (status < 0) {
         manifest->failed = true;
-    if (status < 0)
-        goto done;
-    status = apply_body(manifest, ch_text_bytes(&body), manifest->offset);
-    if (status < 0)
-        goto done;
-    manifest->offset = end;
-    if (write_edit(manifest, manifest->file, end, ch_bytes(NULL, 0)) >= 0)
-        manifest->offset = end + EDIT_HEADER_BYTES;
-    if (manifest->offset > manifest->base_bytes + REWRITE_BYTES) {
-        ch_status_t rewritten = rewrite(manifest);
-        /* The edit stands either way; the old file goes on unless the disk is broken. */
-        if (rewritten < 0 && rewritten != CH_ERR_NOSPACE)
-            manifest->failed = true;
+        return status == CH_ERR_NOSPACE ? CH_ERR_IO : status;
     }
-done:
+    manifest->offset += EDIT_HEADER_BYTES + body.size;
+    return CH_OK;
+}
+
+/* The edit is durable; what fails here leaves a file that must not be written to. */
+static ch_status_t
+settle_edit(ch_manifest_t *manifest)
+{
+    ch_status_t status = write_evidence(manifest);
+    if (status >= 0 && manifest->offset > manifest->base_bytes + REWRITE_BYTES)
+        status = rewrite(manifest);
+    if (status >= 0 || status == CH_ERR_NOSPACE)
+        return CH_OK; /* no room for a new file: the old one goes on */
+    manifest->failed = true;
+    return status;
+}
+
+ch_status_t
+ch_manifest_apply(ch_manifest_t *manifest, const ch_manifest_edit_t *edit)
+{
+    if (manifest->failed)
+        return ch_fail(CH_ERR_CLOSED, "manifest: an earlier write failed");
+    CH_ASSERT(manifest->file);
+    ch_text_t body = {0};
+    encode_edit(edit, &body);
+    ch_status_t status = append_edit(manifest, ch_text_bytes(&body));
+    if (status >= 0)
+        status = settle_edit(manifest);
     ch_text_release(&body);
     return status;
 }

@@ -41,15 +41,18 @@ typedef struct ch_manifest_edit {
     ch_bytes_t sessions;  /* a ch_session_map_capture; empty: none changed */
 } ch_manifest_edit_t;
 
-/// Read `<dir>/manifest`, or make one with `cluster` when the directory has none (CH_NOT_FOUND is
-/// never returned; a missing manifest beside other files is the caller's to notice first). The
-/// sessions go into `sessions`. What was read is written anew, synced and renamed into place, so
-/// appending starts from a clean end.
-/// Errors: CH_ERR_CORRUPT (text has the byte range; nothing is changed), CH_ERR_VERSION, CH_ERR_IO,
-/// CH_ERR_NOSPACE.
+/// Read `<dir>/manifest`, or begin an empty state with `cluster` when the directory has none
+/// (CH_NOT_FOUND is never returned; a missing manifest beside other files is the caller's to notice
+/// first). The sessions go into `sessions`. Nothing on the disk is changed: whether what was read is
+/// all there was, tables and log have to say.
+/// Errors: CH_ERR_CORRUPT (text has the byte range), CH_ERR_VERSION, CH_ERR_IO.
 ch_status_t ch_manifest_open(ch_fs_t *fs, const char *dir, uint64_t cluster,
                              ch_session_map_t *sessions,
                              ch_manifest_t **manifest_out) CH_MUST_CHECK;
+
+/// Write what was read anew, sync it and rename it into place, so that edits start from a clean,
+/// durable end. Once, before the first edit. CH_ERR_NOSPACE: nothing happened, try again.
+ch_status_t ch_manifest_begin(ch_manifest_t *manifest) CH_MUST_CHECK;
 void ch_manifest_destroy(ch_manifest_t **manifest);
 
 const ch_manifest_state_t *ch_manifest_state(const ch_manifest_t *manifest);

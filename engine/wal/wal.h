@@ -64,7 +64,7 @@ typedef ch_status_t (*ch_wal_visit_fn)(void *context, const ch_wal_record_t *rec
 /// Open the log: find segments, check the chain, decide torn tail or damage by evidence, cut a torn
 /// tail by copy, sync what is adopted; visit records with lsn > lsn_applied in order (segments
 /// wholly at or below it are not read beyond their seal). Then start a new segment for appending.
-/// `lsn_next` of an empty log is lsn_applied + 1.
+/// A log that ends before lsn_applied lost its end: what is applied was durable here first.
 /// Errors: CH_ERR_CORRUPT (damage: text has the exact file and byte range; nothing is changed),
 /// CH_ERR_VERSION, CH_ERR_IO, CH_ERR_NOSPACE, or what visit returned.
 ch_status_t ch_wal_open(const ch_wal_options_t *options, uint64_t lsn_applied,

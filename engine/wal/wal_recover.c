@@ -447,11 +447,26 @@ settle(recover_t *recover)
     for (size_t i = 0; i < spares->count && i < keep; i++)
         ch_wal_numbers_add(&result->spares, spares->list[i]);
     result->chain = recover->chain;
-    result->lsn_next = recover->lsn_next;
-    if (result->lsn_next <=
-        recover->lsn_applied) /* tables are ahead: the files are gone */
-        result->lsn_next = recover->lsn_applied + 1;
+    result->lsn_next = recover->count ? recover->lsn_next : recover->lsn_applied + 1;
     return CH_OK;
+}
+
+/* Tables only ever hold what was durable here, and the newest sealed segment is never retired: a log
+ * that ends before them lost its end, and nobody knows how much was acknowledged after it. */
+static ch_status_t
+judge_reach(const recover_t *recover)
+{
+    uint64_t last = recover->count ? recover->lsn_next - 1 : 0;
+#ifdef CH_FAULT_WAL_LOST_END
+    return CH_OK;
+#endif
+    if (last >= recover->lsn_applied)
+        return CH_OK;
+    return ch_fail(CH_ERR_CORRUPT,
+                   "%s: the log ends at lsn %" PRIu64 ", but tables hold lsn %" PRIu64
+                   ": its last segments are missing or cut; nothing was changed: restore "
+                   "them from a replica or a backup",
+                   recover->options->path, last, recover->lsn_applied);
 }
 
 ch_status_t
@@ -473,6 +488,8 @@ ch_wal_recover(const ch_wal_options_t *options, uint64_t lsn_applied,
         status = find_needed(&recover);
     if (status >= 0)
         status = read_segments(&recover);
+    if (status >= 0)
+        status = judge_reach(&recover);
     if (status >= 0)
         status = settle(&recover);
     close_segment(&recover);

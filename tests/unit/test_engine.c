@@ -1,3 +1,4 @@
+#include "ch/series_key.h"
 #include "support/engine_rig.h"
 #include "support/test.h"
 
@@ -130,6 +131,125 @@ test_lost_manifest_is_not_made_anew(void **state)
     ch_rig_release(&rig);
 }
 
+/* The names and sizes of all files but those that a start may write. */
+static ch_status_t
+note_file(void *context, const char *path, uint64_t size)
+{
+    (void)size;
+    ch_text_t *text = context;
+    ch_text_append(text, path, strlen(path));
+    ch_text_append(text, "\n", 1);
+    return CH_OK;
+}
+
+static ch_text_t
+names_of(ch_simfs_t *simfs)
+{
+    ch_text_t text = {0};
+    assert_int_equal(ch_simfs_files(simfs, note_file, &text), CH_OK);
+    ch_text_append(&text, "", 1);
+    return text;
+}
+
+static void
+flush_one(ch_rig_t *rig)
+{
+    uint64_t ignored;
+    ch_rig_append(rig, true);
+    assert_int_equal(ch_engine_sync(rig->engine), CH_OK);
+    assert_int_equal(ch_engine_seal(rig->engine, &ignored), CH_OK);
+    assert_int_equal(ch_engine_flush(rig->engine, &ignored), CH_OK);
+}
+
+static void
+resize(ch_rig_t *rig, const char *path, uint64_t size, uint8_t *bytes)
+{
+    ch_file_t *file = NULL;
+    assert_int_equal(ch_fs_open(rig->options.fs, path, CH_FS_WRITE, &file), CH_OK);
+    if (bytes)
+        assert_int_equal(ch_fs_write(file, 0, bytes, size), CH_OK);
+    else
+        assert_int_equal(ch_fs_truncate(file, size), CH_OK);
+    ch_fs_close(&file);
+}
+
+static uint64_t
+contents(ch_rig_t *rig, const char *path, uint8_t *bytes, size_t room)
+{
+    ch_file_t *file = NULL;
+    size_t size = 0;
+    assert_int_equal(ch_fs_open(rig->options.fs, path, CH_FS_READ, &file), CH_OK);
+    assert_int_equal(ch_fs_read(file, 0, bytes, room, &size), CH_OK);
+    ch_fs_close(&file);
+    assert_in_range(size, 1, room - 1);
+    return size;
+}
+
+/* Goal: a manifest that lost its end makes no tables strays: the log tells that they were flushed.
+ * Method: cut it, see the refusal, find every file as it was, put it back, find every point. */
+static void
+test_a_cut_manifest_is_refused_and_nothing_is_removed(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    static uint8_t manifest[1 << 16], after[1 << 16];
+    ch_rig_init(&rig, ch_test_seed());
+    for (int i = 0; i < 3; i++)
+        flush_one(&rig);
+    uint64_t durable = ch_engine_durable_lsn(rig.engine);
+    ch_engine_destroy(&rig.engine);
+    uint64_t size = contents(&rig, "db/manifest", manifest, sizeof manifest);
+    for (uint64_t cut = 80; cut < size - 40; cut += 13) {
+        resize(&rig, "db/manifest", size, manifest);
+        resize(&rig, "db/manifest", cut, NULL);
+        ch_text_t before = names_of(rig.simfs);
+        ch_status_t status = ch_engine_open(&rig.options, &rig.engine);
+        if (status ==
+            CH_OK) { /* only the last edit is gone, and the log holds its records */
+            ch_text_release(&before);
+            assert_in_range(cut, 120, size);
+            ch_rig_check(&rig, durable);
+            ch_rig_release(&rig);
+            return;
+        }
+        assert_int_equal(status, CH_ERR_CORRUPT);
+        ch_text_t left = names_of(rig.simfs);
+        assert_string_equal(before.data, left.data);
+        assert_int_equal(contents(&rig, "db/manifest", after, sizeof after), cut);
+        assert_memory_equal(manifest, after, cut);
+        ch_text_release(&before);
+        ch_text_release(&left);
+        resize(&rig, "db/manifest", size, manifest);
+        if (cut == 80) { /* the copy that was asked for */
+            ch_rig_open(&rig);
+            ch_rig_check(&rig, durable);
+            ch_engine_destroy(&rig.engine);
+        }
+    }
+    ch_rig_release(&rig);
+}
+
+/* Goal: tables that know more than the log prove that the log lost its end, and with it perhaps what
+ * was acknowledged after them. */
+static void
+test_a_log_that_ends_before_the_tables_is_refused(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    for (int i = 0; i < 3; i++)
+        flush_one(&rig);
+    ch_engine_destroy(&rig.engine);
+    ch_text_t names = names_of(rig.simfs);
+    for (char *at = strtok((char *)names.data, "\n"); at; at = strtok(NULL, "\n"))
+        if (strstr(at, ".wal"))
+            assert_int_equal(ch_fs_unlink(rig.options.fs, at), CH_OK);
+    ch_text_release(&names);
+    assert_int_equal(ch_engine_open(&rig.options, &rig.engine), CH_ERR_CORRUPT);
+    assert_non_null(strstr(ch_fail_text(), "lsn"));
+    ch_rig_release(&rig);
+}
+
 int
 main(void)
 {
@@ -139,6 +259,8 @@ main(void)
         cmocka_unit_test(test_series_limit_refuses_new_names_only),
         cmocka_unit_test(test_second_open_is_refused),
         cmocka_unit_test(test_lost_manifest_is_not_made_anew),
+        cmocka_unit_test(test_a_cut_manifest_is_refused_and_nothing_is_removed),
+        cmocka_unit_test(test_a_log_that_ends_before_the_tables_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,10 @@ open_manifest(ch_simfs_t *simfs, ch_session_map_t *sessions, ch_status_t *status
     ch_manifest_t *manifest = NULL;
     *status_out =
         ch_manifest_open(ch_simfs_fs(simfs), "db", CLUSTER, sessions, &manifest);
+    if (*status_out >= 0)
+        *status_out = ch_manifest_begin(manifest);
+    if (*status_out < 0)
+        ch_manifest_destroy(&manifest);
     return manifest;
 }
 
@@ -177,6 +181,82 @@ test_failing_calls_lose_no_edit(void **state)
     }
 }
 
+/* An edit with many sessions, so that a few of them make the file grow to its rewriting. */
+static ch_status_t
+apply_large_edit(ch_manifest_t *manifest, uint64_t n)
+{
+    ch_session_map_t *sessions = ch_session_map_new();
+    for (uint64_t i = 0; i < 12000; i++) {
+        ch_identity_t id = {.present = true, .epoch = 1, .seq = n};
+        (void)snprintf(id.producer, sizeof id.producer, "%060llu", (unsigned long long)i);
+        ch_session_consume(sessions, &id, 10 * n, 0, NULL);
+    }
+    ch_text_t text = {0};
+    ch_session_map_capture(sessions, true, &text);
+    const ch_manifest_edit_t edit = {.flushed_lsn = 10 * n,
+                                     .sessions = ch_text_bytes(&text)};
+    ch_status_t status = ch_manifest_apply(manifest, &edit);
+    ch_text_release(&text);
+    ch_session_map_destroy(&sessions);
+    return status;
+}
+
+/* Edits past the rewriting while the n-th call fails; returns the last that was done. An edit may
+ * fail for good only when the manifest then refuses all others. */
+static uint64_t
+apply_past_the_rewriting(ch_manifest_t *manifest, ch_simfs_t *simfs)
+{
+    uint64_t done = 0;
+    for (uint64_t n = 1; n <= 9; n++) {
+        bool struck = ch_simfs_fault_struck(simfs);
+        ch_status_t status = apply_large_edit(manifest, n);
+        if (status == CH_ERR_NOSPACE)
+            status = apply_large_edit(manifest, n);
+        if (status < 0) {
+            assert_true(status == CH_ERR_IO || status == CH_ERR_CLOSED);
+            assert_false(struck); /* it is the call that failed which tells */
+            assert_int_equal(apply_large_edit(manifest, n), CH_ERR_CLOSED);
+            break;
+        }
+        done = n;
+    }
+    return done;
+}
+
+/* Goal: edits go into the file that has the name, also when its rewriting finds no room. */
+static void
+test_a_failed_rewriting_loses_no_edit(void **state)
+{
+    (void)state;
+    static const ch_simfs_fault_t faults[] = {CH_SIMFS_EIO, CH_SIMFS_ENOSPC};
+    for (size_t f = 0; f < sizeof faults / sizeof faults[0]; f++) {
+        bool struck = true;
+        for (uint64_t nth = 12; struck && nth < 100; nth++) {
+            ch_simfs_t *simfs = new_disk();
+            ch_session_map_t *sessions = ch_session_map_new();
+            ch_status_t status;
+            ch_manifest_t *manifest = open_manifest(simfs, sessions, &status);
+            assert_int_equal(status, CH_OK);
+            ch_simfs_set_fault(simfs, CH_SIMFS_CHANGES, nth, faults[f]);
+            uint64_t done = apply_past_the_rewriting(manifest, simfs);
+            struck = ch_simfs_fault_struck(simfs);
+            ch_simfs_clear_fault(simfs);
+            ch_manifest_destroy(&manifest);
+            ch_session_map_destroy(&sessions);
+            ch_simfs_crash(simfs, CH_SIMFS_LOSE_UNSYNCED, NULL);
+            sessions = ch_session_map_new();
+            manifest = open_manifest(simfs, sessions, &status);
+            assert_int_equal(status, CH_OK);
+            assert_in_range(ch_manifest_state(manifest)->flushed_lsn, 10 * done,
+                            10 * done + 10);
+            ch_manifest_destroy(&manifest);
+            ch_session_map_destroy(&sessions);
+            ch_simfs_destroy(&simfs);
+        }
+        assert_false(struck);
+    }
+}
+
 /* Every bit of the file: the answer is the same, or an explicit error. */
 static void
 test_no_flipped_bit_changes_the_state(void **state)
@@ -244,6 +324,7 @@ main(void)
         cmocka_unit_test(test_edits_add_up_across_restarts),
         cmocka_unit_test(test_power_loss_leaves_whole_edits),
         cmocka_unit_test(test_failing_calls_lose_no_edit),
+        cmocka_unit_test(test_a_failed_rewriting_loses_no_edit),
         cmocka_unit_test(test_no_flipped_bit_changes_the_state),
         cmocka_unit_test(test_newer_version_is_refused_by_name),
     };

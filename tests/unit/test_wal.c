@@ -199,22 +199,28 @@ test_retired_segments_are_recycled_and_never_read_as_new(void **state)
 }
 
 static void
-test_tables_ahead_of_a_lost_log_move_the_log_on(void **state)
+test_a_log_that_ends_before_the_tables_is_damage(void **state)
 {
-    ch_wal_log_t *log = &((world_t *)*state)->log;
-    reopen(log, 41);
-    assert_int_equal(ch_wal_durable_lsn(log->wal), 41);
-    assert_int_equal(ch_wal_log_write(log, 2), CH_OK);
-    reopen(log, 41);
-    assert_int_equal(log->visited_first, 42);
-    assert_int_equal(log->visited_last, 43);
-    reopen(log, 100);
-    assert_int_equal(log->visited_last, 0);
-    assert_int_equal(ch_wal_log_write(log, 1), CH_OK);
-    reopen(log, 100);
-    assert_int_equal(log->visited_first, 101);
+    world_t *world = *state;
+    ch_wal_log_t *log = &world->log;
+    assert_int_equal(ch_wal_log_open(log, 41), CH_ERR_CORRUPT); /* all of it is gone */
+    reopen(log, 0);
+    assert_int_equal(ch_wal_log_write(log, 60), CH_OK);
+    ch_wal_stats_t stats = stats_of(log);
     ch_wal_destroy(&log->wal);
-    assert_int_equal(ch_wal_log_open(log, 10), CH_ERR_CORRUPT); /* 11 to 41 are missing */
+    char path[64];
+    (void)snprintf(path, sizeof path, "wal/%020llu.wal",
+                   (unsigned long long)stats.segment_open);
+    assert_int_equal(ch_fs_unlink(log->options.fs, path), CH_OK);
+    char *before = ch_wal_log_files(world->simfs);
+    assert_int_equal(ch_wal_log_open(log, 60), CH_ERR_CORRUPT);
+    assert_non_null(strstr(ch_fail_text(), "tables hold lsn 60"));
+    char *after = ch_wal_log_files(world->simfs);
+    assert_string_equal(before, after);
+    free(before);
+    free(after);
+    reopen(log, 20); /* what is left is sound, as far as anybody can tell */
+    assert_int_equal(log->visited_first, 21);
 }
 
 static void
@@ -451,7 +457,7 @@ main(void)
         WORLD_TEST(test_seal_commits_what_waits_and_begins_the_next_segment),
         WORLD_TEST(test_a_clean_end_needs_no_repair),
         WORLD_TEST(test_retired_segments_are_recycled_and_never_read_as_new),
-        WORLD_TEST(test_tables_ahead_of_a_lost_log_move_the_log_on),
+        WORLD_TEST(test_a_log_that_ends_before_the_tables_is_damage),
         WORLD_TEST(test_a_missing_segment_is_damage_unless_it_is_not_needed),
         WORLD_TEST(test_another_clusters_log_is_refused),
         WORLD_TEST(test_a_full_disk_keeps_the_group_until_there_is_room),
