@@ -135,6 +135,7 @@ recover_record(void *context, const ch_wal_record_t *record,
         if (status < 0)
             return status;
     }
+    ch_session_map_durable(engine->sessions, record->lsn); /* it is adopted */
     if (record->batch.identity.present)
         ch_session_consume(engine->sessions, &record->batch.identity, record->lsn,
                            record->time, refused ? &record->reject : NULL);

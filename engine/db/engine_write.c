@@ -208,7 +208,9 @@ consume(ch_engine_t *engine, const ch_identity_t *identity, uint64_t lsn, int64_
 {
     if (!identity->present)
         return;
+    uint64_t durable = ch_wal_durable_lsn(engine->wal);
     (void)pthread_mutex_lock(&engine->sessions_mutex);
+    ch_session_map_durable(engine->sessions, durable);
     ch_session_consume(engine->sessions, identity, lsn, time, reject);
     (void)pthread_mutex_unlock(&engine->sessions_mutex);
 }

@@ -29,6 +29,7 @@ typedef struct session {
 struct ch_session_map {
     session_t **slots; /* open addressing by hash of the producer's name */
     size_t capacity, count;
+    uint64_t durable_lsn; /* at least */
 };
 
 ch_session_map_t *
@@ -141,8 +142,25 @@ start_epoch(session_t *session, uint64_t epoch)
 }
 
 static void
-push_flight(session_t *session, uint64_t seq, uint64_t lsn)
+settle(session_t *session, uint64_t durable_lsn)
 {
+    while (session->flight_count > 0) {
+        in_flight_t *oldest = &session->flight[session->flight_first];
+        if (oldest->lsn > durable_lsn)
+            break;
+        session->durable = oldest->seq;
+        session->durable_lsn = oldest->lsn;
+        session->flight_first =
+            (session->flight_first + 1) & (session->flight_capacity - 1);
+        session->flight_count--;
+    }
+}
+
+static void
+push_flight(session_t *session, uint64_t seq, uint64_t lsn, uint64_t durable_lsn)
+{
+    if (session->flight_count == session->flight_capacity)
+        settle(session, durable_lsn);
     if (session->flight_count == session->flight_capacity) {
         uint32_t capacity = session->flight_capacity ? session->flight_capacity * 2 : 8;
         in_flight_t *flight = ch_alloc(capacity * sizeof *flight);
@@ -185,26 +203,11 @@ ch_session_consume(ch_session_map_t *map, const ch_identity_t *identity, uint64_
     session->gap = false;
     session->changed = true;
     session->last_time = time;
-    push_flight(session, identity->seq, lsn);
+    push_flight(session, identity->seq, lsn, map->durable_lsn);
     if (reject) {
         ch_reject_t kept = *reject;
         kept.seq = identity->seq;
         keep_reject(session, &kept);
-    }
-}
-
-static void
-settle(session_t *session, uint64_t durable_lsn)
-{
-    while (session->flight_count > 0) {
-        in_flight_t *oldest = &session->flight[session->flight_first];
-        if (oldest->lsn > durable_lsn)
-            break;
-        session->durable = oldest->seq;
-        session->durable_lsn = oldest->lsn;
-        session->flight_first =
-            (session->flight_first + 1) & (session->flight_capacity - 1);
-        session->flight_count--;
     }
 }
 
@@ -237,6 +240,21 @@ ch_session_view(ch_session_map_t *map, const char *producer, uint64_t durable_ls
         return CH_NOT_FOUND;
     fill_view(session, durable_lsn, view_out);
     return CH_OK;
+}
+
+void
+ch_session_map_durable(ch_session_map_t *map, uint64_t durable_lsn)
+{
+    map->durable_lsn = durable_lsn;
+}
+
+size_t
+ch_session_map_in_flight(const ch_session_map_t *map)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < map->capacity; i++)
+        count += map->slots[i] ? map->slots[i]->flight_count : 0;
+    return count;
 }
 
 void

@@ -29,6 +29,13 @@ ch_append_state_t ch_session_check(ch_session_map_t *map, const ch_identity_t *i
 void ch_session_consume(ch_session_map_t *map, const ch_identity_t *identity,
                         uint64_t lsn, int64_t time, const ch_reject_t *reject);
 
+/// Everything up to `durable_lsn` is durable: what consume remembers of batches in flight stays as
+/// small as what is in flight, also when nobody ever asks.
+void ch_session_map_durable(ch_session_map_t *map, uint64_t durable_lsn);
+
+/// Batches remembered as not durable yet, of all producers.
+size_t ch_session_map_in_flight(const ch_session_map_t *map);
+
 /// Fill a view as of `durable_lsn`; CH_NOT_FOUND when the producer is unknown.
 ch_status_t ch_session_view(ch_session_map_t *map, const char *producer,
                             uint64_t durable_lsn, ch_session_view_t *view_out);

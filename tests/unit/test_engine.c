@@ -1,4 +1,5 @@
 #include "ch/series_key.h"
+#include "db/engine_state.h"
 #include "support/engine_rig.h"
 #include "support/test.h"
 
@@ -101,6 +102,24 @@ test_series_limit_refuses_new_names_only(void **state)
     assert_int_equal(view->rejects[0].seq, 2);
     assert_int_equal(view->rejects[0].index, 2);
     free(view);
+    ch_rig_release(&rig);
+}
+
+/* Goal: batches that nobody asks the ack of cost no memory once they are durable, nor after a start. */
+static void
+test_unasked_batches_are_not_remembered(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    for (int i = 0; i < 400; i++) {
+        ch_rig_append(&rig, true);
+        assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
+    }
+    assert_in_range(ch_session_map_in_flight(rig.engine->sessions), 0, 64);
+    ch_engine_destroy(&rig.engine);
+    ch_rig_open(&rig);
+    assert_in_range(ch_session_map_in_flight(rig.engine->sessions), 0, 64);
     ch_rig_release(&rig);
 }
 
@@ -257,6 +276,7 @@ main(void)
         cmocka_unit_test(test_reads_see_durable_data_only),
         cmocka_unit_test(test_random_operations_match_the_model),
         cmocka_unit_test(test_series_limit_refuses_new_names_only),
+        cmocka_unit_test(test_unasked_batches_are_not_remembered),
         cmocka_unit_test(test_second_open_is_refused),
         cmocka_unit_test(test_lost_manifest_is_not_made_anew),
         cmocka_unit_test(test_a_cut_manifest_is_refused_and_nothing_is_removed),

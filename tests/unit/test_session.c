@@ -68,6 +68,25 @@ test_durable_follows_the_lsn(void **state)
     ch_session_map_destroy(&map);
 }
 
+/* Goal: a producer that never asks costs what is in flight, not what it ever sent. */
+static void
+test_batches_known_durable_are_forgotten_unasked(void **state)
+{
+    (void)state;
+    ch_session_map_t *map = ch_session_map_new();
+    for (uint64_t seq = 1; seq <= 10000; seq++) {
+        ch_session_map_durable(map, seq > 20 ? seq - 20 : 0);
+        assert_int_equal(offer(map, 1, seq, seq), CH_APPEND_TAKEN);
+        assert_in_range(ch_session_map_in_flight(map), 1, 64);
+    }
+    ch_session_view_t *view = calloc(1, sizeof *view);
+    assert_int_equal(ch_session_view(map, "p", 9990, view), CH_OK);
+    assert_int_equal(view->durable, 9990);
+    assert_int_equal(view->received, 10000);
+    free(view);
+    ch_session_map_destroy(&map);
+}
+
 static void
 test_last_rejects_are_kept(void **state)
 {
@@ -152,6 +171,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expected_is_taken_others_are_told_apart),
         cmocka_unit_test(test_durable_follows_the_lsn),
+        cmocka_unit_test(test_batches_known_durable_are_forgotten_unasked),
         cmocka_unit_test(test_last_rejects_are_kept),
         cmocka_unit_test(test_capture_holds_what_changed_and_restores),
         cmocka_unit_test(test_new_producers_wait_at_the_limit),
