@@ -58,8 +58,8 @@ void ch_front_fail(ch_front_t *front, ch_job_t *job, const char *code,
 /// From a status and this thread's failure text.
 void ch_front_fail_status(ch_front_t *front, ch_job_t *job, ch_status_t status);
 
-/// Wait until the durable lsn reaches request.min_lsn, then route.
-void ch_front_wait_lsn(ch_front_t *front, ch_job_t *job);
+/// Wait until the durable lsn reaches `lsn`, then route.
+void ch_front_wait_lsn(ch_front_t *front, ch_job_t *job, uint64_t lsn);
 void ch_front_to_worker(ch_front_t *front, ch_job_t *job);
 void ch_front_to_ingest(ch_front_t *front, ch_job_t *job);
 

@@ -148,10 +148,10 @@ wait_in(ch_front_t *front, ch_job_t *job, ch_job_place_t place)
 }
 
 void
-ch_front_wait_lsn(ch_front_t *front, ch_job_t *job)
+ch_front_wait_lsn(ch_front_t *front, ch_job_t *job, uint64_t lsn)
 {
     wait_in(front, job, CH_JOB_LSN);
-    ch_heap_push(&front->by_durable, &job->position, job->request.min_lsn, 0);
+    ch_heap_push(&front->by_durable, &job->position, lsn, 0);
 }
 
 static void

@@ -175,13 +175,13 @@ ch_front_route(ch_front_t *front, ch_job_t *job)
         refuse_unsupported(front, job);
 }
 
-/* Does the state that is durable here include what the client has seen? */
-static bool
-includes(const ch_front_t *front, const ch_request_t *request)
+/* The durable lsn that includes what the client has seen. None of ours does when it has seen a later
+ * term. */
+static uint64_t
+lsn_wanted(const ch_front_t *front, const ch_request_t *request)
 {
-    const ch_engine_t *engine = front->node->engine;
-    bool term_known = !request->has_term || request->term <= ch_engine_term(engine);
-    return term_known && request->min_lsn <= ch_engine_durable_lsn(engine);
+    bool later = request->has_term && request->term > ch_engine_term(front->node->engine);
+    return later ? UINT64_MAX : request->min_lsn;
 }
 
 static int64_t
@@ -223,9 +223,11 @@ ch_front_take_request(ch_front_t *front, ch_job_t *job)
     if (job->request.has_min_lsn)
         atomic_store(&front->node->front_waits,
                      true); /* before the durable lsn is looked at */
-    if (!routes[job->request.op].reads || !job->request.has_min_lsn ||
-        includes(front, &job->request))
+    uint64_t wanted = 0;
+    if (routes[job->request.op].reads && job->request.has_min_lsn)
+        wanted = lsn_wanted(front, &job->request);
+    if (wanted <= ch_engine_durable_lsn(front->node->engine))
         ch_front_route(front, job);
     else
-        ch_front_wait_lsn(front, job);
+        ch_front_wait_lsn(front, job, wanted);
 }

@@ -213,6 +213,9 @@ class Reads(NodeTest):
         self.assertEqual(reply["warnings"], [])
         self.error("stale", "get", key="text", min_lsn=10**9, term=self.token["term"], timeout_ms=50)
         self.error("stale", "read", match="m", min_lsn=10**9, timeout_ms=0)
+        # An lsn of a later term says nothing here, however small it is.
+        self.error("stale", "get", key="text", min_lsn=1, term=self.token["term"] + 1, timeout_ms=50)
+        self.error("stale", "read", match="m", min_lsn=1, term=2**62, timeout_ms=50)
 
     def test_a_read_waits_for_its_lsn(self):
         wanted = self.client.send("get", key="later", min_lsn=self.token["lsn"] + 1, timeout_ms=20000)
