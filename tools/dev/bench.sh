@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# bench.sh NAME [ARG..]: bench/NAME.sh when there is one, else the release build of bench_NAME.
+# bench.sh NAME [ARG..]: bench/NAME.py when there is one (whole nodes), else the release build of
+# bench_NAME (one module).
 set -euo pipefail
 cd "$CH_ROOT"
 . tools/dev/common.sh
 
 names() {
-    (ls bench/*.sh bench/bench_*.c 2>/dev/null || true) |
-        sed -E 's,^bench/(bench_)?,  ,; s,\.(sh|c)$,,' | sort -u
+    (ls bench/*.py bench/bench_*.c 2>/dev/null || true) |
+        sed -E 's,^bench/(bench_)?,  ,; s,\.(py|c)$,,' | sort -u
 }
 if [ $# = 0 ]; then
     echo "usage: ./dev bench NAME [ARG..], where NAME is one of"
@@ -17,8 +18,11 @@ name=$1
 shift
 need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
 build_preset release >&2
-if [ -f "bench/$name.sh" ]; then
-    exec bash "bench/$name.sh" "$@"
+if [ "$name" = ingest ]; then # its rival; where that cannot be installed the benchmark says so
+    (need_packages victoria-metrics >&2) || true
+fi
+if [ -f "bench/$name.py" ]; then
+    exec /usr/bin/python3 -B "bench/$name.py" "$@"
 elif [ -x "build/release/bin/bench_$name" ]; then
     exec "build/release/bin/bench_$name" "$@"
 fi

@@ -1,0 +1,78 @@
+"""The benchmarks of whole nodes run: tiny data, no figures. And what they verify with can say no."""
+
+import os
+import subprocess
+import sys
+import unittest
+
+from harness import BIN_DIR, Node
+
+SOURCE = os.environ.get("CH_SOURCE_DIR") or os.path.join(os.path.dirname(__file__), "../..")
+LOAD = os.path.join(BIN_DIR, "devops_load")
+TIMEOUT_S = 250
+
+
+def run(*command):
+    environment = {**os.environ, "CH_BIN_DIR": BIN_DIR}
+    return subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=TIMEOUT_S, universal_newlines=True)
+
+
+class BenchTest(unittest.TestCase):
+    def bench(self, name, *options):
+        done = run(sys.executable, "-B", os.path.join(SOURCE, "bench", name + ".py"), "--quick", *options)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("|")]
+
+    def test_ingest_measures_every_shape(self):
+        rows = self.bench("ingest", "--no-victoria")
+        self.assertEqual(rows[2:], ["series", "series-regular", "tables", "rows", "points"])
+
+    def test_ingest_with_many_connections_loses_nothing(self):
+        self.assertEqual(self.bench("ingest", "--many")[2:], ["40"])
+
+    def test_queries_are_answered_before_and_after_a_flush(self):
+        rows = self.bench("query")
+        self.assertEqual(len(rows) % 2, 0, rows)
+        self.assertGreater(len(rows), 4, rows)
+        self.assertEqual(rows[: len(rows) // 2], rows[len(rows) // 2 :])
+
+    def test_a_killed_node_comes_back_with_what_it_acknowledged(self):
+        self.assertEqual(self.bench("recovery")[2:], ["series", "tables", "rows", "points"])
+
+
+class VerifyTest(unittest.TestCase):
+    """devops_load verify against a node that holds 30 steps of 4 hosts."""
+
+    def setUp(self):
+        self.node = Node()
+        self.addCleanup(self.node.close)
+        self.node.start()
+        done = self.load("push", "--ingest", self.node.endpoints["ingest"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def load(self, what, *options):
+        return run(LOAD, what, "--hosts", "4", "--steps", "30", "--shape", "rows", "--points", "100",
+                   "--query", self.node.endpoints["query"], *options)
+
+    def test_what_was_pushed_is_found(self):
+        done = self.load("verify", "--acked", "6,6")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('"verified_points": 1200', done.stdout)
+
+    def test_points_beyond_those_there_are_missed(self):
+        done = self.load("verify", "--steps", "40", "--acked", "8,8")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("40 steps acknowledged, 30 there", done.stderr)
+
+    def test_other_values_are_noticed(self):
+        done = self.load("verify", "--seed", "2", "--acked", "6,6")
+        self.assertEqual(done.returncode, 1, done.stdout)
+
+    def test_points_that_nobody_pushed_are_noticed(self):
+        done = self.load("verify", "--steps", "20", "--acked", "4,4")
+        self.assertEqual(done.returncode, 1, done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
