@@ -406,7 +406,7 @@ recover(ch_engine_t *engine)
     if (status < 0)
         return status;
     const ch_manifest_state_t *state = ch_manifest_state(engine->manifest);
-    engine->flushed_lsn = state->flushed_lsn;
+    engine->flushed_lsn = engine->immutable_lsn = state->flushed_lsn;
     engine->next_file = state->next_file;
     if (ch_engine_reserve_fill(engine) < 0) {
         engine->reserve_spent = true;
@@ -556,23 +556,6 @@ flush_all(ch_engine_t *engine)
     return status;
 }
 
-/* Records without points (refusals) move the flushed position too, with their sessions. */
-static ch_status_t
-settle_sessions(ch_engine_t *engine)
-{
-    uint64_t last = ch_wal_durable_lsn(engine->wal);
-    if (last <= engine->flushed_lsn)
-        return CH_OK;
-    ch_text_t sessions = {0};
-    ch_session_map_capture(engine->sessions, false, &sessions);
-    ch_manifest_edit_t edit = {.flushed_lsn = last, .sessions = ch_text_bytes(&sessions)};
-    ch_status_t status = ch_manifest_apply(engine->manifest, &edit);
-    if (status >= 0)
-        engine->flushed_lsn = last;
-    ch_text_release(&sessions);
-    return status;
-}
-
 ch_status_t
 ch_engine_close(ch_engine_t *engine)
 {
@@ -583,8 +566,6 @@ ch_engine_close(ch_engine_t *engine)
     engine->closed = true;
     if (status >= 0)
         status = flush_all(engine);
-    if (status >= 0)
-        status = settle_sessions(engine);
     if (status >= 0)
         status = ch_wal_retire(engine->wal, engine->flushed_lsn);
     if (status >= 0)

@@ -56,7 +56,7 @@ struct ch_engine {
     pthread_cond_t moved;   /* durable or flushed lsn moved, or a failure: W may wait */
     ch_version_t *version;  /* [m] */
     uint64_t flushed_lsn;   /* [m] */
-    uint64_t immutable_lsn; /* [m] last lsn of the immutable memtable */
+    uint64_t immutable_lsn; /* [m] last lsn at the last switch; written by W */
     ch_text_t immutable_sessions; /* [m] sessions as they stood at the switch */
     bool syncer_idle;             /* [m] S sleeps and wants a signal */
     bool sync_now;                /* [m] somebody waits for a sync: no interval */

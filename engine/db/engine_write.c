@@ -237,12 +237,25 @@ is_held(ch_engine_t *engine)
     return held || ch_engine_failed(engine);
 }
 
+/* At a trickle the memtable never fills, but a segment is sealed every second: a start would have
+ * to read them all. */
+static bool
+too_many_segments(ch_engine_t *engine, uint64_t lsn)
+{
+    if (lsn % 256 != 0)
+        return false;
+    ch_wal_stats_t stats;
+    ch_wal_stats(engine->wal, &stats);
+    return stats.segments > CH_ENGINE_SEGMENTS_MAX;
+}
+
 static ch_status_t
 log_refusal(ch_engine_t *engine, const ch_identity_t *identity, const ch_reject_t *reject,
             ch_append_result_t *result)
 {
     int64_t time = ch_clock_wall_ns(engine->options.clock);
     uint64_t lsn = ch_wal_appended_lsn(engine->wal) + 1;
+    (void)ch_engine_switch(engine, too_many_segments(engine, lsn));
     ch_engine_count(&engine->counters.rejects, 1);
     consume(engine, identity, lsn, time, reject);
     result->lsn = lsn;
@@ -255,18 +268,6 @@ log_refusal(ch_engine_t *engine, const ch_identity_t *identity, const ch_reject_
     CH_ASSERT(lsn == result->lsn);
     wake_syncer(engine);
     return CH_OK;
-}
-
-/* At a trickle the memtable never fills, but a segment is sealed every second: a start would have
- * to read them all. */
-static bool
-too_many_segments(ch_engine_t *engine, uint64_t lsn)
-{
-    if (lsn % 256 != 0)
-        return false;
-    ch_wal_stats_t stats;
-    ch_wal_stats(engine->wal, &stats);
-    return stats.segments > CH_ENGINE_SEGMENTS_MAX;
 }
 
 static ch_status_t
@@ -365,9 +366,11 @@ ch_engine_ready(ch_engine_t *engine)
 bool
 ch_engine_switch(ch_engine_t *engine, bool force)
 {
-    if (ch_memtable_points(engine->active) == 0 || (!force && !memtable_full(engine)))
-        return false;
     uint64_t last = ch_wal_appended_lsn(engine->wal);
+    if (!force && !memtable_full(engine))
+        return false;
+    if (last <= engine->immutable_lsn) /* only this thread changes it */
+        return false; /* no record since the last switch; one without points counts */
     ch_version_t *old = NULL;
     (void)pthread_mutex_lock(&engine->mutex);
     if (!engine->version->immutable) {

@@ -2,7 +2,8 @@
  *
  * Order     wait until the WAL is durable past the memtable's last lsn; write the table (synced and
  *           renamed by its writer); one manifest edit {table, flushed lsn, sessions as of the
- *           switch}; install the version; retire the WAL up to the switch.
+ *           switch}; install the version; retire the WAL up to the switch. A memtable without points
+ *           (refusals, empty batches) becomes no table, only an edit.
  * Crash     before the edit the table is a stray that the next start removes; after it the WAL
  *           records at or below the flushed lsn are never replayed.
  */
@@ -136,18 +137,19 @@ publish_newest(flush_t *flush)
                                  flush->last[i].value);
 }
 
-/* The table joins the version, the memtable leaves it. */
+/* The table (NULL: there were no points) joins the version, the memtable leaves it. */
 static void
 install(flush_t *flush, ch_table_t *table)
 {
     ch_engine_t *engine = flush->engine;
     (void)pthread_mutex_lock(&engine->mutex);
     ch_version_t *old = engine->version;
-    ch_table_t **tables = ch_alloc((old->table_count + 1) * sizeof *tables);
-    memcpy(tables, old->tables, old->table_count * sizeof *tables);
-    tables[old->table_count] = table;
-    engine->version =
-        ch_version_new(flush->lsn, tables, old->table_count + 1, NULL, old->active);
+    size_t count = old->table_count;
+    ch_table_t **tables = ch_alloc((count + 1) * sizeof *tables);
+    memcpy(tables, old->tables, count * sizeof *tables);
+    if (table)
+        tables[count++] = table;
+    engine->version = ch_version_new(flush->lsn, tables, count, NULL, old->active);
     engine->flushed_lsn = flush->lsn;
     (void)pthread_cond_broadcast(&engine->moved);
     (void)pthread_mutex_unlock(&engine->mutex);
@@ -156,7 +158,7 @@ install(flush_t *flush, ch_table_t *table)
 }
 
 static ch_status_t
-commit_edit(flush_t *flush)
+commit_edit(flush_t *flush, bool table)
 {
     ch_engine_t *engine = flush->engine;
 #ifdef CH_FAULT_SESSIONS_AFTER_SWITCH
@@ -166,9 +168,9 @@ commit_edit(flush_t *flush)
     ch_manifest_table_t added = {.info = flush->info, .level = 0};
     ch_manifest_edit_t edit = {
         .add = &added,
-        .add_count = 1,
+        .add_count = table,
         .flushed_lsn = flush->lsn,
-        .next_file = flush->file_number + 1,
+        .next_file = table ? flush->file_number + 1 : 0,
         .sessions = ch_text_bytes(&engine->immutable_sessions),
     };
     return ch_manifest_apply(engine->manifest, &edit);
@@ -181,21 +183,25 @@ write_and_install(flush_t *flush)
     ch_sstable_t *sstable = NULL;
     extend_order(engine);
     mark_present(flush);
-    ch_status_t status = write_table(flush);
-    if (status >= 0)
+    bool table = ch_memtable_points(flush->memtable) > 0;
+    ch_status_t status = table ? write_table(flush) : CH_OK;
+    if (status >= 0 && table)
         status = ch_sstable_open(engine->options.fs, flush->path, flush->file_number,
                                  &sstable);
     if (status >= 0)
-        status = commit_edit(flush);
+        status = commit_edit(flush, table);
     if (status < 0) {
         ch_sstable_destroy(&sstable);
         return status;
     }
-    engine->next_file = flush->file_number + 1;
-    ch_table_t *table = ch_table_new(engine->options.fs, flush->path, 0, sstable);
+    ch_table_t *joins = NULL;
+    if (table) {
+        engine->next_file = flush->file_number + 1;
+        joins = ch_table_new(engine->options.fs, flush->path, 0, sstable);
+    }
     publish_newest(flush);
-    install(flush, table);
-    ch_table_release(&table);
+    install(flush, joins);
+    ch_table_release(&joins);
     return CH_OK;
 }
 

@@ -123,6 +123,78 @@ test_unasked_batches_are_not_remembered(void **state)
     ch_rig_release(&rig);
 }
 
+static uint64_t
+log_segments(const ch_engine_t *engine)
+{
+    ch_wal_stats_t stats;
+    ch_wal_stats(engine->wal, &stats);
+    return stats.segments;
+}
+
+/* Goal: records without a point (refusals, empty batches) are flushed and retired as others are, or a
+ * start would have to read them for ever. */
+static void
+test_records_without_points_leave_the_log(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    uint64_t lsn = 0, segment;
+    const ch_reject_t reject = {.index = 3, .code = CH_ERR_INVALID, .message = "no"};
+    for (uint64_t seq = 1; seq <= 12; seq++) {
+        ch_append_result_t result;
+        ch_identity_t id = {.present = true, .producer = "q", .epoch = 1, .seq = seq};
+        const ch_batch_t empty = {.identity = id};
+        assert_int_equal(seq % 2 ? ch_engine_append(rig.engine, &empty, &result)
+                                 : ch_engine_refuse(rig.engine, &id, &reject, &result),
+                         CH_OK);
+        ch_model_taken(rig.model, result.lsn);
+        assert_int_equal(ch_engine_seal(rig.engine, &segment), CH_OK);
+    }
+    assert_int_equal(log_segments(rig.engine), 12);
+    assert_int_equal(ch_engine_flush(rig.engine, &lsn), CH_OK);
+    assert_int_equal(lsn, 12);
+    assert_int_equal(ch_engine_flushed_lsn(rig.engine), 12);
+    assert_int_equal(log_segments(rig.engine), 1);
+    uint64_t bytes = ch_manifest_bytes(rig.engine->manifest);
+    assert_int_equal(ch_engine_flush(rig.engine, &lsn), CH_OK); /* nothing more to do */
+    assert_int_equal(lsn, 12);
+    assert_int_equal(ch_manifest_bytes(rig.engine->manifest), bytes);
+    ch_engine_destroy(&rig.engine);
+    ch_rig_open(&rig);
+    ch_session_view_t *view = calloc(1, sizeof *view);
+    assert_int_equal(ch_engine_session(rig.engine, "q", view), CH_OK);
+    assert_int_equal(view->durable, 12);
+    assert_int_equal(view->reject_count, 6);
+    assert_int_equal(rig.engine->recovered_records, 0);
+    free(view);
+    ch_rig_release(&rig);
+}
+
+/* Goal: they do so by themselves when nothing else ever comes. */
+static void
+test_refusals_alone_force_a_flush(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    uint64_t segment, most = 0;
+    const ch_reject_t reject = {.index = -1, .code = CH_ERR_INVALID};
+    for (uint64_t seq = 1; seq <= CH_ENGINE_SEGMENTS_MAX + 600; seq++) {
+        ch_append_result_t result;
+        ch_identity_t id = {.present = true, .producer = "q", .epoch = 1, .seq = seq};
+        assert_int_equal(ch_engine_refuse(rig.engine, &id, &reject, &result), CH_OK);
+        assert_int_equal(ch_engine_seal(rig.engine, &segment), CH_OK);
+        uint64_t segments = log_segments(rig.engine);
+        most = segments > most ? segments : most;
+        if (seq % 64 == 0)
+            assert_int_equal(ch_engine_work(rig.engine), CH_OK);
+    }
+    assert_in_range(most, CH_ENGINE_SEGMENTS_MAX, CH_ENGINE_SEGMENTS_MAX + 300);
+    assert_in_range(log_segments(rig.engine), 1, 600);
+    ch_rig_release(&rig);
+}
+
 static void
 test_second_open_is_refused(void **state)
 {
@@ -277,6 +349,8 @@ main(void)
         cmocka_unit_test(test_random_operations_match_the_model),
         cmocka_unit_test(test_series_limit_refuses_new_names_only),
         cmocka_unit_test(test_unasked_batches_are_not_remembered),
+        cmocka_unit_test(test_records_without_points_leave_the_log),
+        cmocka_unit_test(test_refusals_alone_force_a_flush),
         cmocka_unit_test(test_second_open_is_refused),
         cmocka_unit_test(test_lost_manifest_is_not_made_anew),
         cmocka_unit_test(test_a_cut_manifest_is_refused_and_nothing_is_removed),

@@ -2,6 +2,10 @@
  * bounds, and told to acks when the frame had an identity. Method: an engine that answers as told. */
 #include "support/test.h"
 
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "ch/batch_encoder.h"
 #include "ch/rng.h"
 #include "ingest_core.h"
@@ -202,6 +206,48 @@ test_garbage_is_counted_and_logged_within_bounds(void **state)
     assert_int_equal(counted(fixture, CH_COUNT_INGEST_MULTIPART), 1);
 }
 
+#if !defined(CH_ASAN) && !defined(CH_TSAN)
+static size_t
+address_space_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Goal: memory that is not there is no fault of the batch: nothing is consumed, the node goes on, and
+ * the same frame is taken when there is memory again. */
+static void
+test_a_batch_for_which_there_is_no_memory_is_held(void **state)
+{
+    enum { POINTS = 100000 };
+    fixture_t *fixture = *state;
+    ch_batch_encoder_t *encoder = ch_batch_encoder_new();
+    ch_batch_encoder_reset(encoder);
+    for (int i = 0; i < POINTS; i++)
+        ch_batch_encoder_point(encoder, ch_bytes_text("m"), ch_when(i), ch_value_int(7));
+    ch_identity_t identity = {.present = true, .producer = "p", .epoch = 3, .seq = 1};
+    ch_bytes_t frame;
+    assert_int_equal(ch_batch_encoder_finish(encoder, &identity, &frame), CH_OK);
+    struct rlimit before, little;
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    little = before;
+    little.rlim_cur = address_space_bytes() + (1 << 20);
+    assert_int_equal(setrlimit(RLIMIT_AS, &little), 0);
+    ch_status_t status = ch_ingest_core_take(fixture->core, frame, 0, 1);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    assert_int_equal(status, CH_OK);
+    assert_int_equal(fixture->appends + fixture->refusals, 0);
+    assert_int_equal(counted(fixture, CH_COUNT_INGEST_HELD), 1);
+    assert_int_equal(ch_ingest_core_take(fixture->core, frame, 0, 1), CH_OK);
+    assert_int_equal(fixture->points, POINTS);
+    ch_batch_encoder_destroy(&encoder);
+}
+#endif
+
 static void
 test_an_engine_that_fails_is_told_to_the_caller(void **state)
 {
@@ -224,6 +270,9 @@ main(void)
         TEST(test_an_invalid_identified_batch_is_refused_in_the_log),
         TEST(test_an_invalid_batch_without_identity_only_counts),
         TEST(test_garbage_is_counted_and_logged_within_bounds),
+#if !defined(CH_ASAN) && !defined(CH_TSAN)
+        TEST(test_a_batch_for_which_there_is_no_memory_is_held),
+#endif
         TEST(test_an_engine_that_fails_is_told_to_the_caller),
     };
     return cmocka_run_group_tests_name("ingest_core", tests, NULL, NULL);
