@@ -138,20 +138,23 @@ lay_over(ch_view_t *view, ch_points_t *points)
     view->merged = swapped;
 }
 
+/* Of each table no more than `points_max` and a chunk. Where one stops, *end moves: what lies behind
+ * is not complete, so the other parts need not be read further. */
 static ch_status_t
-read_tables(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64_t end,
-            ch_points_t *points)
+read_tables(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64_t *end,
+            size_t points_max, ch_points_t *points)
 {
     for (size_t i = 0; i < view->version->table_count; i++) {
         ch_table_t *table = view->version->tables[i];
-        if (!table_overlaps(table, start, end) ||
+        if (!table_overlaps(table, start, *end) ||
             !ch_sstable_may_contain(table->sstable, series->name, series->labels))
             continue;
         ch_points_t *to = points->count ? &view->part : points;
         if (to == &view->part)
             ch_points_clear(to);
         ch_status_t status =
-            ch_sstable_read(table->sstable, series->name, series->labels, start, end, to);
+            ch_sstable_read_first(table->sstable, series->name, series->labels, start,
+                                  *end, points_max, to, end);
         if (status < 0)
             return status;
         if (to == &view->part)
@@ -177,12 +180,17 @@ view_read(void *context, const ch_series_ref_t *series, int64_t start, int64_t e
 {
     ch_view_t *view = context;
     uint32_t id = series->id;
+    int64_t complete = end; /* all that is read before this time is there */
     ch_points_clear(points_out);
-    ch_status_t status = read_tables(view, series, start, end, points_out);
+    ch_status_t status =
+        read_tables(view, series, start, &complete, points_max, points_out);
     if (status < 0)
         return status;
-    read_memtable(view, view->version->immutable, id, start, end, points_out);
-    read_memtable(view, view->version->active, id, start, end, points_out);
+    read_memtable(view, view->version->immutable, id, start, complete, points_out);
+    read_memtable(view, view->version->active, id, start, complete, points_out);
+    while (complete < end && points_out->count > 0 &&
+           points_out->times[points_out->count - 1] >= complete)
+        points_out->count--;
     *more_out = points_out->count > points_max;
     if (*more_out)
         points_out->count = points_max;

@@ -71,6 +71,13 @@ ch_status_t ch_sstable_read(ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t l
                             int64_t start, int64_t end,
                             ch_points_t *points) CH_MUST_CHECK;
 
+/// The first of them: stops behind the chunk with which more than `points_max` were appended.
+/// *end_out: every point before that time is there; `end` when nothing was left out.
+ch_status_t ch_sstable_read_first(ch_sstable_t *sstable, ch_bytes_t name,
+                                  ch_bytes_t labels, int64_t start, int64_t end,
+                                  size_t points_max, ch_points_t *points,
+                                  int64_t *end_out) CH_MUST_CHECK;
+
 /// The newest point at or before `time`; a string is kept in `strings` (a run used as memory).
 ch_status_t ch_sstable_newest(ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t labels,
                               int64_t time, ch_points_t *strings, int64_t *time_out,

@@ -103,15 +103,17 @@ read_chunk(const lookup_t *lookup, uint32_t at, const ch_block_chunk_t *chunk,
     return CH_OK;
 }
 
+/* Until `points` has `enough` of them. */
 static ch_status_t
-read_block(lookup_t *lookup, uint32_t at, int64_t start, int64_t end, ch_points_t *points)
+read_block(lookup_t *lookup, uint32_t at, int64_t start, int64_t end, size_t enough,
+           ch_points_t *points)
 {
     const ch_data_entry_t *entry = &lookup->sstable->index.data[at];
     uint32_t from, to;
     if (entry->time_max < start || !before_end(entry->time_min, end))
         return CH_OK;
     ch_status_t status = lookup_block(lookup, at, true, &from, &to);
-    for (; status >= 0 && from < to; from++) {
+    for (; status >= 0 && from < to && points->count < enough; from++) {
         const ch_block_chunk_t *chunk = &lookup->scratch->block.chunks[from];
         if (chunk->chunk.time_last >= start && before_end(chunk->chunk.time_first, end))
             status = read_chunk(lookup, at, chunk, start, end, points);
@@ -120,19 +122,33 @@ read_block(lookup_t *lookup, uint32_t at, int64_t start, int64_t end, ch_points_
 }
 
 ch_status_t
-ch_sstable_read(ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t labels, int64_t start,
-                int64_t end, ch_points_t *points)
+ch_sstable_read_first(ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t labels,
+                      int64_t start, int64_t end, size_t points_max, ch_points_t *points,
+                      int64_t *end_out)
 {
     lookup_t lookup;
     size_t before = points->count;
+    size_t enough = points_max < SIZE_MAX - before ? before + points_max + 1 : SIZE_MAX;
     ch_status_t status = lookup_begin(&lookup, sstable, name, labels);
     if (status == CH_OK)
-        for (uint32_t i = lookup.blocks_from; status >= 0 && i < lookup.blocks_to; i++)
-            status = read_block(&lookup, i, start, end, points);
+        for (uint32_t i = lookup.blocks_from;
+             status >= 0 && i < lookup.blocks_to && points->count < enough; i++)
+            status = read_block(&lookup, i, start, end, enough, points);
+    lookup_end(&lookup);
     if (status < 0)
         points->count = before;
-    lookup_end(&lookup);
+    *end_out = end;
+    if (points->count >= enough && points->times[points->count - 1] < CH_TIME_MAX)
+        *end_out = points->times[points->count - 1] + 1;
     return status;
+}
+
+ch_status_t
+ch_sstable_read(ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t labels, int64_t start,
+                int64_t end, ch_points_t *points)
+{
+    return ch_sstable_read_first(sstable, name, labels, start, end, SIZE_MAX, points,
+                                 &end);
 }
 
 /* The newest point of a chunk at or before `time`, which it has. */

@@ -195,6 +195,102 @@ test_refusals_alone_force_a_flush(void **state)
     ch_rig_release(&rig);
 }
 
+enum { LONG_POINTS = 40000, LONG_BATCH = 500 };
+
+/* Point i of a long series, every 50th of which was written again by a later batch. */
+static void
+append_run(ch_rig_t *rig, int64_t start, int64_t step, uint32_t count, double value)
+{
+    static uint8_t packed[LONG_BATCH * 8];
+    ch_bytes_t name = ch_bytes_text("long"), labels = {0};
+    for (uint32_t i = 0; i < count; i++)
+        memcpy(packed + i * 8, &value, 8);
+    ch_values_t values = {.form = CH_VALUES_F64, .packed = packed};
+    ch_batch_block_t block = {
+        .kind = CH_BLOCK_SERIES,
+        .rows = count,
+        .fields = 1,
+        .names = &name,
+        .labels = &labels,
+        .times = {.form = CH_TIMES_REGULAR, .start = start, .step = step},
+        .values = &values};
+    const ch_batch_t batch = {.blocks = &block, .block_count = 1, .points = count};
+    ch_append_result_t result;
+    if (!ch_engine_ready(rig->engine))
+        assert_int_equal(ch_engine_work(rig->engine), CH_OK);
+    assert_int_equal(ch_engine_append(rig->engine, &batch, &result), CH_OK);
+    assert_int_equal(result.state, CH_APPEND_TAKEN);
+    assert_int_equal(ch_engine_sync(rig->engine), CH_OK);
+}
+
+/* Read the series in bites; each goes on behind the last point of the one before. */
+static void
+check_bites(const ch_source_t *source, const ch_series_ref_t *series, size_t bite)
+{
+    ch_points_t points = {0};
+    int64_t from = 0;
+    bool more = true;
+    uint64_t seen = 0;
+    while (more) {
+        assert_int_equal(source->read(source->context, series, from, CH_TIME_MAX, bite,
+                                      &points, &more),
+                         CH_OK);
+        assert_in_range(points.count, 1, bite);
+        assert_true(!more || points.count == bite);
+        for (size_t i = 0; i < points.count; i++, seen++) {
+            assert_int_equal(points.times[i], seen);
+            assert_true(ch_points_value(&points, i).f64 == (seen % 50 ? 1.0 : 2.0));
+        }
+        from = points.times[points.count - 1] + 1;
+    }
+    assert_int_equal(seen, LONG_POINTS);
+    ch_points_release(&points);
+}
+
+/* Goal: a bite of a long series costs a bite, in reads as in memory, however its points lie over
+ * tables; and bites add up to the series. */
+static void
+test_a_bite_of_a_long_series_costs_a_bite(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    for (int64_t at = 0; at < LONG_POINTS; at += LONG_BATCH)
+        append_run(&rig, at, 1, LONG_BATCH, 1.0);
+    for (int64_t at = 0; at < LONG_POINTS; at += 50 * LONG_BATCH)
+        append_run(&rig, at, 50, at + 50 * LONG_BATCH <= LONG_POINTS ? LONG_BATCH : 300,
+                   2.0);
+    ch_selector_t *selector = NULL;
+    ch_view_t *view = NULL;
+    ch_series_list_t list = {0};
+    assert_int_equal(ch_selector_parse(ch_bytes_text("long"), &selector), CH_OK);
+    for (int flushed = 0; flushed < 2; flushed++) {
+        assert_int_equal(ch_view_open(rig.engine, &view), CH_OK);
+        assert_true(view->version->table_count > 2);
+        const ch_source_t *source = ch_view_source(view);
+        assert_int_equal(source->select(source->context, selector, CH_TIME_MIN,
+                                        CH_TIME_MAX, 10, &list),
+                         CH_OK);
+        ch_points_t points = {0};
+        bool more = false;
+        assert_int_equal(source->read(source->context, list.items, 0, CH_TIME_MAX, 100,
+                                      &points, &more),
+                         CH_OK);
+        assert_true(more);
+        assert_in_range(points.capacity, 100, LONG_POINTS / 2);
+        ch_points_release(&points);
+        const size_t bites[] = {1999, 7, 4096, LONG_POINTS, 2 * LONG_POINTS};
+        for (size_t i = 0; i < sizeof bites / sizeof bites[0]; i++)
+            check_bites(source, list.items, bites[i]);
+        ch_series_list_release(&list);
+        ch_view_destroy(&view);
+        uint64_t lsn;
+        assert_int_equal(ch_engine_flush(rig.engine, &lsn), CH_OK);
+    }
+    ch_selector_destroy(&selector);
+    ch_rig_release(&rig);
+}
+
 static void
 test_second_open_is_refused(void **state)
 {
@@ -351,6 +447,7 @@ main(void)
         cmocka_unit_test(test_unasked_batches_are_not_remembered),
         cmocka_unit_test(test_records_without_points_leave_the_log),
         cmocka_unit_test(test_refusals_alone_force_a_flush),
+        cmocka_unit_test(test_a_bite_of_a_long_series_costs_a_bite),
         cmocka_unit_test(test_second_open_is_refused),
         cmocka_unit_test(test_lost_manifest_is_not_made_anew),
         cmocka_unit_test(test_a_cut_manifest_is_refused_and_nothing_is_removed),
