@@ -144,7 +144,8 @@ ch_ingest_core_take(ch_ingest_core_t *core, ch_bytes_t frame, int64_t wall_ns,
     ch_reject_t reject;
     ch_append_result_t result = {.state = CH_APPEND_HELD};
     ch_status_t decoded = ch_batch_decode(core->decoder, frame, wall_ns, &batch, &reject);
-    if (decoded == CH_ERR_BUSY) { /* no memory now: not the batch's fault, it may come again */
+    if (decoded ==
+        CH_ERR_BUSY) { /* no memory now: not the batch's fault, it may come again */
         ch_count(core->stats, CH_COUNT_INGEST_HELD, 1);
         return CH_OK;
     }
