@@ -1,7 +1,7 @@
 /* bench_column.c - speed and size of the column codec, one thread.
  *
  * Each figure is the best of several runs over 64 columns that fit the caches. The table has one line
- * a data set and length: bytes per value, encode, decode per kernel level, in millions of values a
+ * a data set, level and length: bytes per value, encode, decode per kernel level, in millions of values a
  * second, and nanoseconds a column for short ones. */
 #include <math.h>
 #include <stdio.h>
@@ -25,6 +25,7 @@ typedef struct columns {
     int64_t out[N_MAX + CH_POINTS_PAD];
     size_t n;
     bool floats;
+    ch_column_level_t level;
     ch_column_scratch_t *scratch;
 } columns_t;
 
@@ -139,11 +140,11 @@ encode_all(columns_t *columns)
     for (size_t c = 0; c < COLUMNS; c++) {
         if (columns->floats)
             columns->sizes[c] = ch_float_column_encode(
-                columns->scratch, CH_COLUMN_FAST, (const double *)(void *)columns->x[c],
+                columns->scratch, columns->level, (const double *)(void *)columns->x[c],
                 columns->n, columns->bytes[c]);
         else
             columns->sizes[c] =
-                ch_int_column_encode(columns->scratch, CH_COLUMN_FAST, columns->x[c],
+                ch_int_column_encode(columns->scratch, columns->level, columns->x[c],
                                      columns->n, columns->bytes[c]);
     }
 }
@@ -182,17 +183,19 @@ measure(columns_t *columns, void (*work)(columns_t *))
 }
 
 static void
-report(columns_t *columns, const char *name)
+report(columns_t *columns, const char *name, ch_column_level_t level)
 {
+    columns->level = level;
     double total = 0, values = (double)columns->n;
     encode_all(columns);
     for (size_t c = 0; c < COLUMNS; c++)
         total += (double)columns->sizes[c] / values / COLUMNS;
     double encode = measure(columns, encode_all);
-    printf("%-16s %5zu %7.3f   %6.0f (%6.0f ns)", name, columns->n, total,
+    printf("%-16s %-5s %5zu %7.3f   %6.0f (%6.0f ns)", name,
+           level == CH_COLUMN_DENSE ? "dense" : "fast", columns->n, total,
            values / encode * 1e3, encode);
-    for (int level = 0; level < CH_KERNELS_LEVELS; level++) {
-        if (!ch_kernels_force((ch_kernels_level_t)level)) {
+    for (int kernels = 0; kernels < CH_KERNELS_LEVELS; kernels++) {
+        if (!ch_kernels_force((ch_kernels_level_t)kernels)) {
             printf("      -            ");
             continue;
         }
@@ -210,6 +213,7 @@ report_chunk(columns_t *columns, size_t n)
     ch_rng_t rng;
     ch_points_t points = {0};
     double best = INFINITY;
+    columns->level = CH_COLUMN_FAST;
     ch_rng_seed(&rng, 1);
     fill_cpu(&rng, columns->x[0], n);
     fill_times(&rng, columns->x[1], n);
@@ -220,14 +224,14 @@ report_chunk(columns_t *columns, size_t n)
         double start = now_ns();
         for (size_t i = 0; i < repeats; i++) {
             ch_chunk_t chunk;
-            ch_chunk_encode(columns->scratch, CH_COLUMN_FAST, &points, 0, n, times,
+            ch_chunk_encode(columns->scratch, columns->level, &points, 0, n, times,
                             values, &chunk);
             bytes = (size_t)(ch_chunk_put(entry, &chunk, 0, 0) - entry) +
                     chunk.times_bytes + chunk.values_bytes;
         }
         best = fmin(best, (now_ns() - start) / (double)repeats);
     }
-    printf("chunk of ints    %5zu %7.3f   %6.0f (%6.0f ns)\n", n,
+    printf("chunk of ints    fast  %5zu %7.3f   %6.0f (%6.0f ns)\n", n,
            (double)bytes / (double)n, (double)n / best * 1e3, best);
     ch_points_release(&points);
 }
@@ -255,7 +259,7 @@ main(void)
     for (size_t c = 0; c < COLUMNS; c++)
         columns->bytes[c] =
             ch_calloc(1, ch_float_column_bytes_max(N_MAX) + CH_COLUMN_PAD);
-    printf("M values/s (per column)      bytes/v    encode");
+    printf("M values/s (per column)            bytes/v    encode");
     printf("              portable            AVX2                AVX-512\n");
     for (size_t set = 0; set < sizeof sets / sizeof *sets; set++) {
         for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
@@ -265,7 +269,9 @@ main(void)
             columns->floats = sets[set].floats;
             for (size_t c = 0; c < COLUMNS; c++)
                 sets[set].fill(&rng, columns->x[c], columns->n);
-            report(columns, sets[set].name);
+            report(columns, sets[set].name, CH_COLUMN_FAST);
+            if (columns->n >= 120)
+                report(columns, sets[set].name, CH_COLUMN_DENSE);
         }
     }
     for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++)

@@ -128,7 +128,8 @@ ch_chunk_encode(ch_column_scratch_t *scratch, ch_column_level_t level,
     size_t n = to - from;
     ch_chunk_t chunk = {.count = (uint32_t)n,
                         .time_first = points->times[from],
-                        .time_last = points->times[to - 1]};
+                        .time_last = points->times[to - 1],
+                        .flags = level == CH_COLUMN_DENSE ? CH_CHUNK_DENSE : 0};
     if (times_to)
         chunk.times_bytes = (uint32_t)ch_int_column_encode(
             scratch, level, points->times + from, n, times_to);

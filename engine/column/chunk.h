@@ -22,7 +22,7 @@ enum {
     CH_CHUNK_TIMES_SHARED = 4,
     CH_CHUNK_NAN_SEEN = 8,
     CH_CHUNK_COUNTER_RESET = 16,
-    CH_CHUNK_DENSE = 32,
+    CH_CHUNK_DENSE = 32, /* encoded at CH_COLUMN_DENSE: encoding again gains nothing */
 };
 
 /// Directory entry of a chunk, in memory.
@@ -50,8 +50,7 @@ void ch_chunk_encode(ch_column_scratch_t *scratch, ch_column_level_t level,
                      uint8_t *values_to, ch_chunk_t *chunk_out);
 
 /// Append the decoded points to `points`. Both columns have CH_COLUMN_PAD readable bytes behind.
-/// Errors: CH_ERR_CORRUPT, CH_ERR_UNSUPPORTED (entropy-coded columns of a later version), CH_ERR_LIMIT
-/// (no memory for decompressed strings). On error `points` keeps its old count.
+/// Errors: CH_ERR_CORRUPT, CH_ERR_LIMIT (no memory for decompressed strings). On error `points` keeps its old count.
 ch_status_t ch_chunk_decode(ch_column_scratch_t *scratch, const ch_chunk_t *chunk,
                             ch_bytes_t times, ch_bytes_t values,
                             ch_points_t *points) CH_MUST_CHECK;

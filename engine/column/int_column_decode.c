@@ -74,7 +74,9 @@ get_header(const uint8_t **at, const uint8_t *end, size_t n, header_t *header)
     header->predictor = head >> CH_INT_PREDICTOR_SHIFT & CH_INT_PREDICTOR_MASK;
     header->zigzag = head & CH_INT_ZIGZAG;
     header->factor = 1;
-    if (head & CH_INT_RESERVED || header->predictor >= CH_INT_PREDICTORS)
+    if (head & CH_INT_RESERVED || header->predictor >= CH_INT_PREDICTORS ||
+        header->kind > CH_INT_KIND_TANS ||
+        (header->kind == CH_INT_KIND_TANS && header->zigzag))
         return corrupt("reserved bits in its head byte");
     uint64_t first;
     *at = ch_varint_get(*at, end, &first);
@@ -185,6 +187,8 @@ get_words(ch_column_scratch_t *scratch, const uint8_t **at, const uint8_t *end,
           const header_t *header, uint64_t *u, bool *constant_out)
 {
     patches_t patches = {.count = 0};
+    if (header->kind == CH_INT_KIND_TANS)
+        return ch_tans_decode(scratch, at, end, u, header->residuals);
     if (*at >= end)
         return corrupt("ends before its width");
     unsigned width = *(*at)++;
@@ -213,10 +217,10 @@ get_words(ch_column_scratch_t *scratch, const uint8_t **at, const uint8_t *end,
     return apply_patches(scratch, &patches, width, u, header->residuals);
 }
 
-/* Bit-packed kinds. A constant keeps its map: word 0, whether zigzag or not, is the base. */
+/* All kinds. A constant keeps its map: word 0, whether zigzag or not, is the base. */
 static ch_status_t
-get_packed(ch_column_scratch_t *scratch, const uint8_t **at, const uint8_t *end,
-           const header_t *header, size_t n, int64_t *x_out)
+get_residuals(ch_column_scratch_t *scratch, const uint8_t **at, const uint8_t *end,
+              const header_t *header, size_t n, int64_t *x_out)
 {
     uint64_t *u = (uint64_t *)x_out + (n - header->residuals);
     bool constant = false;
@@ -245,21 +249,10 @@ ch_int_column_decode(ch_column_scratch_t *scratch, ch_bytes_t from, size_t n,
     ch_status_t status = get_header(&at, end, n, &header);
     if (status < 0)
         return status;
-    switch (header.kind) {
-    case CH_INT_KIND_PACK:
-    case CH_INT_KIND_PATCH:
-        if (n == 1)
-            x_out[0] = header.first;
-        else
-            status = get_packed(scratch, &at, end, &header, n, x_out);
-        break;
-    case CH_INT_KIND_TANS:
-        status = ch_fail(CH_ERR_UNSUPPORTED, "int column: entropy-coded residuals");
-        break;
-    default:
-        status = corrupt("reserved kind");
-        break;
-    }
+    if (n == 1)
+        x_out[0] = header.first;
+    else
+        status = get_residuals(scratch, &at, end, &header, n, x_out);
     if (status >= 0)
         *used_out = (size_t)(at - from.data);
     return status;

@@ -8,6 +8,15 @@
 /* Racing first users store the same pointer; a forced level replaces it for the whole process. */
 static _Atomic(const ch_kernels_t *) chosen;
 
+#ifdef CH_KERNELS_X86
+static bool
+has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+           __builtin_cpu_supports("bmi2");
+}
+#endif
+
 const ch_kernels_t *
 ch_kernels_of(ch_kernels_level_t level)
 {
@@ -16,11 +25,11 @@ ch_kernels_of(ch_kernels_level_t level)
         return &ch_kernels_portable;
 #ifdef CH_KERNELS_X86
     case CH_KERNELS_AVX2:
-        return __builtin_cpu_supports("avx2") ? &ch_kernels_avx2 : NULL;
+        return has_avx2() ? &ch_kernels_avx2 : NULL;
     case CH_KERNELS_AVX512:
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-            __builtin_cpu_supports("avx512vbmi"))
+        if (has_avx2() && __builtin_cpu_supports("avx512f") &&
+            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vbmi"))
             return &ch_kernels_avx512;
         return NULL;
 #endif

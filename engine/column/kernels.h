@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct ch_tans_decoder;
+
 typedef enum {
     CH_KERNELS_PORTABLE,
     CH_KERNELS_AVX2,
@@ -43,6 +45,17 @@ typedef struct ch_kernels {
     /// u[i] += start + factor * (((i + 1) * slope) >> 16).
     void (*add_line)(uint64_t *u, size_t n, uint64_t start, uint64_t factor,
                      uint64_t slope);
+
+    /// Entropy-coded residuals (tans.h), first half: the symbols of m residuals. False when the streams
+    /// do not hold these and nothing else.
+    bool (*tans_symbols)(const struct ch_tans_decoder *decoder, uint8_t *symbols,
+                         size_t m);
+
+    /// Second half: u[i] = the distance from the base that symbol i and its raw bits stand for.
+    /// False when the raw bits end early; *bits_out: where the
+    /// first begins (0), then how many there were.
+    bool (*tans_distances)(const struct ch_tans_decoder *decoder, const uint8_t *symbols,
+                           uint64_t *u, size_t m, size_t *bits_out);
 
     /// In place: integer d (|d| <= 2^51) to the bits of the double d / power.
     void (*to_float)(uint64_t *u, size_t n, double power);

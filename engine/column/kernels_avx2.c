@@ -1,11 +1,12 @@
 /* kernels_avx2.c - the kernels for AVX2: 256-bit vectors of four slots. */
 #include "column/kernels_levels.h"
 #include "column/kernels_loops.h"
+#include "column/tans_loops.h"
 
 #ifdef CH_KERNELS_X86
 #include <immintrin.h>
 
-#define TARGET __attribute__((target("avx2")))
+#define TARGET __attribute__((target("avx2,bmi,bmi2")))
 
 /* Two slots share one 16-byte load; the shuffle brings each slot's eight bytes together, the
  * variable shift drops the bits of its neighbour. */
@@ -75,6 +76,19 @@ add_line(uint64_t *u, size_t n, uint64_t start, uint64_t factor, uint64_t slope)
     loop_add_line(u, n, start, factor, slope);
 }
 
+TARGET static bool
+tans_symbols(const ch_tans_decoder_t *decoder, uint8_t *symbols, size_t m)
+{
+    return loop_tans_symbols(decoder, symbols, m);
+}
+
+TARGET static bool
+tans_to_distances(const ch_tans_decoder_t *decoder, const uint8_t *symbols, uint64_t *u,
+                  size_t m, size_t *bits_out)
+{
+    return loop_tans_distances(decoder, symbols, u, m, bits_out);
+}
+
 TARGET static void
 to_float(uint64_t *u, size_t n, double power)
 {
@@ -112,6 +126,8 @@ const ch_kernels_t ch_kernels_avx2 = {
     .map = map,
     .prefix_sum = prefix_sum,
     .add_line = add_line,
+    .tans_symbols = tans_symbols,
+    .tans_distances = tans_to_distances,
     .to_float = to_float,
     .to_decimal = to_decimal,
     .is_regular = is_regular,

@@ -1,12 +1,13 @@
 /* kernels_avx512.c - the kernels for AVX-512 with VBMI: 512-bit vectors of eight slots. */
 #include "column/kernels_levels.h"
 #include "column/kernels_loops.h"
+#include "column/tans_loops.h"
 
 #ifdef CH_KERNELS_X86
 #include <immintrin.h>
 
 /* gcc would stay with 256-bit vectors for the plain loops; clang does not know the option. */
-#define FEATURES "avx512f,avx512vl,avx512bw,avx512dq,avx512vbmi"
+#define FEATURES "bmi,bmi2,avx512f,avx512vl,avx512bw,avx512dq,avx512vbmi"
 #ifdef __clang__
 #define TARGET __attribute__((target(FEATURES)))
 #else
@@ -67,6 +68,86 @@ add_line(uint64_t *u, size_t n, uint64_t start, uint64_t factor, uint64_t slope)
     loop_add_line(u, n, start, factor, slope);
 }
 
+TARGET static bool
+tans_symbols(const ch_tans_decoder_t *decoder, uint8_t *symbols, size_t m)
+{
+    return loop_tans_symbols(decoder, symbols, m);
+}
+
+/* Eight bytes, one to a slot: what `known` says of each of eight symbols. */
+TARGET static inline __m512i
+look_up(const __m512i known[2], __m128i symbols)
+{
+    return _mm512_permutex2var_epi8(known[0], _mm512_castsi128_si512(symbols), known[1]);
+}
+
+TARGET static inline __m128i
+low_bytes(__m512i bytes)
+{
+    return _mm512_castsi512_si128(bytes);
+}
+
+/* Raw bits of eight symbols, `extra` of them each, from bit `at` on: they lie within 64 bytes, and are
+ * fetched as in unpack. *taken_out: how many. */
+TARGET static inline __m512i
+take_raw_bits(const uint8_t *from, size_t at, __m512i extra, size_t *taken_out)
+{
+    const __m512i zero = _mm512_setzero_si512(), ones = _mm512_set1_epi64(-1);
+    const __m512i first_byte = _mm512_set_epi64(
+        0x3838383838383838, 0x3030303030303030, 0x2828282828282828, 0x2020202020202020,
+        0x1818181818181818, 0x1010101010101010, 0x0808080808080808, 0);
+    __m512i ends = _mm512_add_epi64(extra, _mm512_alignr_epi64(extra, zero, 7));
+    ends = _mm512_add_epi64(ends, _mm512_alignr_epi64(ends, zero, 6));
+    ends = _mm512_add_epi64(ends, _mm512_alignr_epi64(ends, zero, 4));
+    __m512i bit = _mm512_add_epi64(_mm512_sub_epi64(ends, extra),
+                                   _mm512_set1_epi64((long long)(at & 7)));
+    __m512i index = _mm512_permutexvar_epi8(first_byte, _mm512_srli_epi64(bit, 3));
+    index = _mm512_add_epi64(index, _mm512_set1_epi64(0x0706050403020100));
+    __m512i raw = _mm512_permutexvar_epi8(index, _mm512_loadu_si512(from + (at >> 3)));
+    raw = _mm512_srlv_epi64(raw, _mm512_and_si512(bit, _mm512_set1_epi64(7)));
+    *taken_out = (size_t)_mm_cvtsi128_si64(
+        _mm512_castsi512_si128(_mm512_alignr_epi64(ends, ends, 7)));
+    return _mm512_andnot_si512(_mm512_sllv_epi64(ones, extra), raw);
+}
+
+/* |distance| = head << extra | raw bits; the sign is bit 7 of the head. */
+TARGET static inline __m512i
+to_distances(__m512i heads, __m512i extra, __m512i raw)
+{
+    __m512i sign = _mm512_srai_epi64(heads, 63);
+    __m512i magnitude = _mm512_and_si512(heads, _mm512_set1_epi64(7));
+    magnitude = _mm512_or_si512(_mm512_sllv_epi64(magnitude, extra), raw);
+    return _mm512_sub_epi64(_mm512_xor_si512(magnitude, sign), sign);
+}
+
+TARGET static bool
+tans_to_distances(const ch_tans_decoder_t *decoder, const uint8_t *symbols, uint64_t *u,
+                  size_t m, size_t *bits_out)
+{
+    if (decoder->extra_max > TANS_NARROW_BITS ||
+        decoder->symbol_count > CH_TANS_VECTOR_SYMBOLS)
+        return loop_tans_distances(decoder, symbols, u, m, bits_out);
+    const __m512i heads[] = {_mm512_loadu_si512(decoder->heads),
+                             _mm512_loadu_si512(decoder->heads + 64)};
+    const __m512i extras[] = {_mm512_loadu_si512(decoder->extras),
+                              _mm512_loadu_si512(decoder->extras + 64)};
+    size_t at = *bits_out, end = decoder->offset_bytes * 8, i = 0, taken = 0;
+    __m512i extra = _mm512_setzero_si512(), raw = extra;
+    for (; i + CH_TANS_LANES <= m; i += CH_TANS_LANES, at += taken) {
+        __m128i eight = _mm_loadl_epi64((const void *)(symbols + i));
+        __m512i head = _mm512_cvtepi8_epi64(low_bytes(look_up(heads, eight)));
+        if (at > end)
+            return false;
+        if (decoder->extra_max) {
+            extra = _mm512_cvtepu8_epi64(low_bytes(look_up(extras, eight)));
+            raw = take_raw_bits(decoder->offsets, at, extra, &taken);
+        }
+        _mm512_storeu_si512(u + i, to_distances(head, extra, raw));
+    }
+    *bits_out = at;
+    return loop_tans_distances(decoder, symbols + i, u + i, m - i, bits_out);
+}
+
 TARGET static void
 to_float(uint64_t *u, size_t n, double power)
 {
@@ -104,6 +185,8 @@ const ch_kernels_t ch_kernels_avx512 = {
     .map = map,
     .prefix_sum = prefix_sum,
     .add_line = add_line,
+    .tans_symbols = tans_symbols,
+    .tans_distances = tans_to_distances,
     .to_float = to_float,
     .to_decimal = to_decimal,
     .is_regular = is_regular,

@@ -1,6 +1,7 @@
 /* kernels_portable.c - the kernels in plain C, for any CPU. */
 #include "column/kernels_levels.h"
 #include "column/kernels_loops.h"
+#include "column/tans_loops.h"
 
 static void
 unpack(const uint8_t *from, unsigned width, uint64_t *u, size_t n)
@@ -24,6 +25,19 @@ static void
 add_line(uint64_t *u, size_t n, uint64_t start, uint64_t factor, uint64_t slope)
 {
     loop_add_line(u, n, start, factor, slope);
+}
+
+static bool
+tans_symbols(const ch_tans_decoder_t *decoder, uint8_t *symbols, size_t m)
+{
+    return loop_tans_symbols(decoder, symbols, m);
+}
+
+static bool
+tans_to_distances(const ch_tans_decoder_t *decoder, const uint8_t *symbols, uint64_t *u,
+                  size_t m, size_t *bits_out)
+{
+    return loop_tans_distances(decoder, symbols, u, m, bits_out);
 }
 
 static void
@@ -63,6 +77,8 @@ const ch_kernels_t ch_kernels_portable = {
     .map = map,
     .prefix_sum = prefix_sum,
     .add_line = add_line,
+    .tans_symbols = tans_symbols,
+    .tans_distances = tans_to_distances,
     .to_float = to_float,
     .to_decimal = to_decimal,
     .is_regular = is_regular,

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "column/chunk.h"
+#include "column/tans.h"
 #include "ch/limits.h"
 
 enum {
@@ -26,6 +27,10 @@ struct ch_column_scratch {
     uint64_t words[CH_SCRATCH_SLOTS];    /* u: what is packed */
     uint64_t high[CH_SCRATCH_SLOTS];     /* high parts of patched words */
     uint8_t gaps[CH_SCRATCH_GAPS];       /* distances between patches */
+    uint16_t tans_tokens[CH_SCRATCH_SLOTS];
+    uint16_t tans_steps[CH_SCRATCH_SLOTS];
+    ch_tans_decoder_t tans;
+    uint8_t tans_symbols[CH_SCRATCH_SLOTS];
 
     /* float columns */
     int64_t decimals[CH_SCRATCH_SLOTS];    /* d, or sortable bits */

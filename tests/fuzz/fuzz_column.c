@@ -2,7 +2,7 @@
  *
  * Input    u8 what (0 int, 1 float, 2 chunk) | u16 n | column        what 0 and 1
  *          u8 2 | directory entry | times | values                   what 2
- * Claims   no fault; what decodes is encoded again, decoded again, and the same.
+ * Claims   no fault; what decodes is encoded again at both levels, decoded again, and the same.
  */
 #include "ch/alloc.h"
 #include "ch/assert.h"
@@ -15,6 +15,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { SLOTS = CH_CHUNK_POINTS_MAX + CH_POINTS_PAD };
+
+static const ch_column_level_t levels[] = {CH_COLUMN_FAST, CH_COLUMN_DENSE};
+enum { LEVELS = sizeof levels / sizeof *levels };
 
 static ch_column_scratch_t *scratch;
 static int64_t decoded[SLOTS], again[SLOTS];
@@ -31,11 +34,11 @@ padded(ch_bytes_t bytes)
 }
 
 static void
-recode_ints(size_t n)
+recode_ints(ch_column_level_t level, size_t n)
 {
     size_t used;
     uint8_t *to = ch_alloc(ch_int_column_bytes_max(n) + CH_COLUMN_PAD);
-    size_t size = ch_int_column_encode(scratch, CH_COLUMN_FAST, decoded, n, to);
+    size_t size = ch_int_column_encode(scratch, level, decoded, n, to);
     CH_ASSERT(size <= ch_int_column_bytes_max(n));
     memset(to + size, 0, CH_COLUMN_PAD);
     ch_status_t status =
@@ -47,12 +50,12 @@ recode_ints(size_t n)
 }
 
 static void
-recode_floats(size_t n)
+recode_floats(ch_column_level_t level, size_t n)
 {
     size_t used;
     uint8_t *to = ch_alloc(ch_float_column_bytes_max(n) + CH_COLUMN_PAD);
-    size_t size = ch_float_column_encode(scratch, CH_COLUMN_FAST,
-                                         (const double *)(void *)decoded, n, to);
+    size_t size =
+        ch_float_column_encode(scratch, level, (const double *)(void *)decoded, n, to);
     CH_ASSERT(size <= ch_float_column_bytes_max(n));
     memset(to + size, 0, CH_COLUMN_PAD);
     ch_status_t status = ch_float_column_decode(scratch, ch_bytes(to, size), n,
@@ -76,10 +79,12 @@ fuzz_column(bool floats, const uint8_t *data, size_t size)
     if (status < 0)
         return;
     CH_ASSERT(used <= from.size);
-    if (floats)
-        recode_floats(n);
-    else
-        recode_ints(n);
+    for (size_t i = 0; i < LEVELS; i++) {
+        if (floats)
+            recode_floats(levels[i], n);
+        else
+            recode_ints(levels[i], n);
+    }
 }
 
 static void
@@ -93,7 +98,7 @@ expect_equal(const ch_points_t *a, const ch_points_t *b)
 }
 
 static void
-recode_points(const ch_points_t *points)
+recode_points(ch_column_level_t level, const ch_points_t *points)
 {
     ch_chunk_t chunk, entry;
     ch_points_t back = {0};
@@ -102,8 +107,7 @@ recode_points(const ch_points_t *points)
     size_t max = ch_chunk_bytes_max(points, 0, points->count);
     uint8_t *times = ch_calloc(1, max + CH_COLUMN_PAD);
     uint8_t *values = ch_calloc(1, max + CH_COLUMN_PAD);
-    ch_chunk_encode(scratch, CH_COLUMN_FAST, points, 0, points->count, times, values,
-                    &chunk);
+    ch_chunk_encode(scratch, level, points, 0, points->count, times, values, &chunk);
     CH_ASSERT(chunk.values_bytes <= max);
     const uint8_t *end = ch_chunk_put(bytes, &chunk, 0, 0);
     CH_ASSERT(ch_chunk_get(bytes, end, 0, &entry, &ref) == end);
@@ -132,9 +136,9 @@ fuzz_chunk(const uint8_t *data, size_t size)
     ch_status_t status =
         ch_chunk_decode(scratch, &chunk, ch_bytes(times_copy, times.size),
                         ch_bytes(values_copy, values.size), &points);
-    if (status >= 0)
-        recode_points(&points);
-    else
+    for (size_t i = 0; i < LEVELS && status >= 0; i++)
+        recode_points(levels[i], &points);
+    if (status < 0)
         CH_ASSERT(points.count == 0);
     ch_points_release(&points);
     ch_free(times_copy);

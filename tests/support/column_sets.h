@@ -13,12 +13,14 @@
 typedef struct ch_float_set {
     const char *name;
     double bytes_max; /* bytes per value at 4096 */
+    double dense_max; /* at level DENSE; 0: no claim beyond that */
     void (*fill)(ch_rng_t *rng, double *v, size_t n);
 } ch_float_set_t;
 
 typedef struct ch_int_set {
     const char *name;
     double bytes_max; /* 0: no claim */
+    double dense_max;
     void (*fill)(ch_rng_t *rng, int64_t *x, size_t n);
 } ch_int_set_t;
 

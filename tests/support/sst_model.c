@@ -112,7 +112,8 @@ ch_sst_model_write(const ch_sst_model_t *model, ch_fs_t *fs, const char *path,
                    uint64_t file_number, ch_sstable_info_t *info_out)
 {
     ch_sstable_writer_t *writer = NULL;
-    const ch_sstable_writer_options_t options = {.series_expected = model->count};
+    const ch_sstable_writer_options_t options = {.series_expected = model->count,
+                                                 .level = model->level};
     ch_status_t status = ch_sstable_writer_open(fs, path, file_number, &options, &writer);
     for (size_t i = 0; status >= 0 && i < model->count; i++)
         status = ch_sstable_writer_add(writer, ch_bytes_text(model->series[i].name),

@@ -17,6 +17,7 @@ typedef struct ch_sst_model {
     ch_sst_model_series_t *series; /* in key order, keys distinct */
     size_t count;
     size_t points;
+    ch_column_level_t level; /* to write at */
 } ch_sst_model_t;
 
 /// About `series` series of 1 to points_max points: all value types, regular and irregular times,

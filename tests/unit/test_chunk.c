@@ -61,13 +61,12 @@ exact_copy(const uint8_t *bytes, size_t size)
 }
 
 static encoded_t
-encode(fixture_t *f, size_t from, size_t to)
+encode_at(fixture_t *f, ch_column_level_t level, size_t from, size_t to)
 {
     encoded_t out;
     size_t max = ch_chunk_bytes_max(&f->points, from, to);
     uint8_t *times = ch_alloc(max), *values = ch_alloc(max);
-    ch_chunk_encode(f->scratch, CH_COLUMN_FAST, &f->points, from, to, times, values,
-                    &out.chunk);
+    ch_chunk_encode(f->scratch, level, &f->points, from, to, times, values, &out.chunk);
     assert_true(out.chunk.times_bytes <= max);
     assert_true(out.chunk.values_bytes <= max);
     out.times = exact_copy(times, out.chunk.times_bytes);
@@ -75,6 +74,12 @@ encode(fixture_t *f, size_t from, size_t to)
     ch_free(times);
     ch_free(values);
     return out;
+}
+
+static encoded_t
+encode(fixture_t *f, size_t from, size_t to)
+{
+    return encode_at(f, CH_COLUMN_FAST, from, to);
 }
 
 static void
@@ -171,6 +176,26 @@ test_points_of_all_types_come_back(void **state)
         if (f->decoded.count > 3 * N)
             ch_points_clear(&f->decoded);
         release(&encoded);
+    }
+}
+
+/* Goal: a chunk says at which level it was encoded; at either its points come back, and its aggregates are
+ * the same. */
+static void
+test_dense_chunks_come_back_and_say_so(void **state)
+{
+    fixture_t *f = *state;
+    for (unsigned types = 1; types < 16; types++) {
+        size_t n = 100 + ch_rng_below(&f->rng, 400);
+        fill_points(f, n, types);
+        encoded_t fast = encode(f, 0, n), dense = encode_at(f, CH_COLUMN_DENSE, 0, n);
+        assert_int_equal(dense.chunk.flags, fast.chunk.flags | CH_CHUNK_DENSE);
+        assert_true(dense.chunk.sum == fast.chunk.sum);
+        ch_points_clear(&f->decoded);
+        assert_int_equal(decode(f, &dense), CH_OK);
+        expect_points(f, 0, n, 0);
+        release(&fast);
+        release(&dense);
     }
 }
 
@@ -522,6 +547,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_points_of_all_types_come_back),
+        cmocka_unit_test(test_dense_chunks_come_back_and_say_so),
         cmocka_unit_test(test_shared_times_are_left_to_the_caller),
         cmocka_unit_test(test_long_equal_strings_are_compressed),
         cmocka_unit_test(test_int_aggregates_are_those_of_the_points),

@@ -14,7 +14,8 @@ typedef struct buffer {
 
 typedef struct fixture {
     ch_column_scratch_t *scratch;
-    bool write; /* the writer gives the same bytes */
+    bool write;              /* the writer gives the same bytes ... */
+    ch_column_level_t level; /* ... at this level */
 } fixture_t;
 
 static buffer_t
@@ -71,8 +72,7 @@ check_int(fixture_t *f, char **rest)
     assert_int_equal(used, column.size);
     assert_memory_equal(out, x, n * sizeof *x);
     if (f->write)
-        expect_bytes(written,
-                     ch_int_column_encode(f->scratch, CH_COLUMN_FAST, x, n, written),
+        expect_bytes(written, ch_int_column_encode(f->scratch, f->level, x, n, written),
                      &column);
 }
 
@@ -92,8 +92,7 @@ check_float(fixture_t *f, char **rest)
     assert_memory_equal(out, bits, n * sizeof *bits);
     const double *v = (const double *)(void *)bits;
     if (f->write)
-        expect_bytes(written,
-                     ch_float_column_encode(f->scratch, CH_COLUMN_FAST, v, n, written),
+        expect_bytes(written, ch_float_column_encode(f->scratch, f->level, v, n, written),
                      &column);
 }
 
@@ -144,7 +143,7 @@ expect_chunk_written(fixture_t *f, const ch_points_t *points, const buffer_t exp
     uint8_t entry[160];
     size_t max = ch_chunk_bytes_max(points, 0, points->count);
     uint8_t *times = ch_alloc(max), *values = ch_alloc(max);
-    ch_chunk_encode(f->scratch, CH_COLUMN_FAST, points, 0, points->count, times, values,
+    ch_chunk_encode(f->scratch, f->level, points, 0, points->count, times, values,
                     &chunk);
     const uint8_t *end = ch_chunk_put(entry, &chunk, BLOCK_TIME_MIN, 0);
     expect_bytes(entry, (size_t)(end - entry), &expected[0]);
@@ -187,8 +186,9 @@ check_line(fixture_t *f, char *line)
     char *rest;
     if (line[0] == '#' || line[0] == '\n')
         return 0;
-    char *kind = strtok_r(line, " ", &rest), *suffix = strstr(kind, "-read");
-    f->write = !suffix;
+    char *kind = strtok_r(line, " ", &rest), *suffix = strchr(kind, '-');
+    f->write = !suffix || strcmp(suffix, "-read");
+    f->level = suffix && !strcmp(suffix, "-dense") ? CH_COLUMN_DENSE : CH_COLUMN_FAST;
     if (suffix)
         *suffix = 0;
     if (!strcmp(kind, "int"))
@@ -218,7 +218,7 @@ test_columns_of_version_1_are_read_and_written(void **state)
     }
     fclose(file);
     ch_column_scratch_destroy(&f.scratch);
-    assert_int_equal(count, 31);
+    assert_int_equal(count, 41);
 }
 
 int

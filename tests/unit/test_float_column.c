@@ -51,15 +51,23 @@ decode(fixture_t *f, const uint8_t *bytes, size_t size, size_t n, size_t *used_o
 }
 
 static size_t
-round_trip(fixture_t *f, const double *v, size_t n)
+round_trip_at(fixture_t *f, ch_column_level_t level, const double *v, size_t n)
 {
-    size_t used = 0,
-           size = ch_float_column_encode(f->scratch, CH_COLUMN_FAST, v, n, f->bytes);
+    size_t used = 0, size = ch_float_column_encode(f->scratch, level, v, n, f->bytes);
     assert_true(size <= ch_float_column_bytes_max(n));
     assert_int_equal(decode(f, f->bytes, size, n, &used), CH_OK);
     assert_int_equal(used, size);
     assert_memory_equal(v, f->decoded, n * sizeof *v);
     return size;
+}
+
+/* At both levels; returns the bytes at FAST, *dense_out those at DENSE. */
+static size_t
+round_trip(fixture_t *f, const double *v, size_t n, size_t *dense_out)
+{
+    size_t fast = round_trip_at(f, CH_COLUMN_FAST, v, n);
+    *dense_out = round_trip_at(f, CH_COLUMN_DENSE, v, n);
+    return fast;
 }
 
 static size_t
@@ -76,9 +84,9 @@ test_every_set_comes_back_bit_for_bit(void **state)
     fixture_t *f = *state;
     for (size_t set = 0; set < ch_float_set_count; set++) {
         for (int round = 0; round < 160; round++) {
-            size_t n = any_length(f, round);
+            size_t n = any_length(f, round), dense;
             ch_float_sets[set].fill(&f->rng, f->v, n);
-            round_trip(f, f->v, n);
+            round_trip(f, f->v, n, &dense);
         }
     }
 }
@@ -88,14 +96,14 @@ test_mixtures_come_back_bit_for_bit(void **state)
 {
     fixture_t *f = *state;
     for (int round = 0; round < 300; round++) {
-        size_t n = any_length(f, round), at = 0;
+        size_t n = any_length(f, round), at = 0, dense;
         while (at < n) {
             size_t part = 1 + ch_rng_below(&f->rng, n - at);
             ch_float_sets[ch_rng_below(&f->rng, ch_float_set_count)].fill(
                 &f->rng, f->v + at, part);
             at += part;
         }
-        round_trip(f, f->v, n);
+        round_trip(f, f->v, n, &dense);
     }
 }
 
@@ -104,16 +112,21 @@ test_sizes_are_those_promised(void **state)
 {
     fixture_t *f = *state;
     for (size_t set = 0; set < ch_float_set_count; set++) {
-        double total = 0, small = 0;
+        double total = 0, small = 0, dense_total = 0;
+        size_t dense;
         for (int series = 0; series < 8; series++) {
             ch_float_sets[set].fill(&f->rng, f->v, 4096);
-            total += (double)round_trip(f, f->v, 4096) / 4096 / 8;
+            total += (double)round_trip(f, f->v, 4096, &dense) / 4096 / 8;
+            dense_total += (double)dense / 4096 / 8;
             for (int part = 0; part < 10; part++)
-                small += (double)round_trip(f, f->v + 26 * part, 26) / 26 / 80;
+                small += (double)round_trip(f, f->v + 26 * part, 26, &dense) / 26 / 80;
         }
-        printf("%-20s %.3f bytes/value, %.3f in columns of 26\n", ch_float_sets[set].name,
-               total, small);
+        printf("%-20s %.3f bytes/value, %.3f dense, %.3f in columns of 26\n",
+               ch_float_sets[set].name, total, dense_total, small);
         assert_true(total <= ch_float_sets[set].bytes_max);
+        assert_true(dense_total <= ch_float_sets[set].bytes_max);
+        if (ch_float_sets[set].dense_max > 0)
+            assert_true(dense_total <= ch_float_sets[set].dense_max);
     }
 }
 
@@ -124,8 +137,9 @@ test_damage_is_survived(void **state)
     for (int round = 0; round < 6000; round++) {
         size_t used, n = 1 + ch_rng_below(&f->rng, round % 10 ? 300 : N);
         ch_float_sets[ch_rng_below(&f->rng, ch_float_set_count)].fill(&f->rng, f->v, n);
-        size_t size =
-            ch_float_column_encode(f->scratch, CH_COLUMN_FAST, f->v, n, f->bytes);
+        ch_column_level_t level =
+            ch_rng_below(&f->rng, 2) ? CH_COLUMN_FAST : CH_COLUMN_DENSE;
+        size_t size = ch_float_column_encode(f->scratch, level, f->v, n, f->bytes);
         unsigned flips = (unsigned)ch_rng_below(&f->rng, 4);
         for (unsigned i = 0; i < flips; i++)
             f->bytes[ch_rng_below(&f->rng,
@@ -189,13 +203,16 @@ load_nab(const char *path, double *v, size_t max)
 }
 
 static void
-run_nab_file(fixture_t *f, const char *path, size_t *values, size_t *bytes)
+run_nab_file(fixture_t *f, const char *path, size_t *values, size_t bytes[2])
 {
     enum { MAX = 32768 };
     double *v = ch_alloc(MAX * sizeof *v);
     size_t n = load_nab(path, v, MAX);
-    for (size_t at = 0; at < n; at += 4096)
-        *bytes += round_trip(f, v + at, n - at < 4096 ? n - at : 4096);
+    for (size_t at = 0; at < n; at += 4096) {
+        size_t dense;
+        bytes[0] += round_trip(f, v + at, n - at < 4096 ? n - at : 4096, &dense);
+        bytes[1] += dense;
+    }
     *values += n;
     ch_free(v);
 }
@@ -218,18 +235,19 @@ test_nab_comes_back_bit_for_bit(void **state)
         char path[1024];
         snprintf(path, sizeof path, "%s/%s", root, group->d_name);
         DIR *files = group->d_name[0] == '.' ? NULL : opendir(path);
-        size_t values = 0, bytes = 0;
+        size_t values = 0, bytes[2] = {0};
         for (struct dirent *file; files && (file = readdir(files));) {
             if (!strstr(file->d_name, ".csv"))
                 continue;
             snprintf(path, sizeof path, "%s/%s/%s", root, group->d_name, file->d_name);
-            run_nab_file(f, path, &values, &bytes);
+            run_nab_file(f, path, &values, bytes);
         }
         if (files)
             closedir(files);
         if (values)
-            printf("%-24s %zu values, %.3f bytes/value\n", group->d_name, values,
-                   (double)bytes / (double)values);
+            printf("%-24s %zu values, %.3f bytes/value, %.3f dense\n", group->d_name,
+                   values, (double)bytes[0] / (double)values,
+                   (double)bytes[1] / (double)values);
         all += values;
     }
     closedir(groups);

@@ -50,15 +50,24 @@ decode(fixture_t *f, const uint8_t *bytes, size_t size, size_t n, size_t *used_o
 }
 
 static size_t
-round_trip(fixture_t *f, size_t n)
+round_trip_at(fixture_t *f, ch_column_level_t level, size_t n)
 {
-    size_t used = 0,
-           size = ch_int_column_encode(f->scratch, CH_COLUMN_FAST, f->x, n, f->bytes);
+    size_t used = 0, size = ch_int_column_encode(f->scratch, level, f->x, n, f->bytes);
     assert_true(size <= ch_int_column_bytes_max(n));
     assert_int_equal(decode(f, f->bytes, size, n, &used), CH_OK);
     assert_int_equal(used, size);
     assert_memory_equal(f->x, f->decoded, n * sizeof *f->x);
     return size;
+}
+
+/* At both levels; returns the bytes at FAST, *dense_out those at DENSE. */
+static size_t
+round_trip(fixture_t *f, size_t n, size_t *dense_out)
+{
+    size_t fast = round_trip_at(f, CH_COLUMN_FAST, n);
+    *dense_out = round_trip_at(f, CH_COLUMN_DENSE, n);
+    assert_true(*dense_out <= fast);
+    return fast;
 }
 
 static size_t
@@ -75,9 +84,9 @@ test_every_set_comes_back(void **state)
     fixture_t *f = *state;
     for (size_t set = 0; set < ch_int_set_count; set++) {
         for (int round = 0; round < 220; round++) {
-            size_t n = any_length(f, round);
+            size_t n = any_length(f, round), dense;
             ch_int_sets[set].fill(&f->rng, f->x, n);
-            round_trip(f, n);
+            round_trip(f, n, &dense);
         }
     }
 }
@@ -88,14 +97,14 @@ test_mixtures_come_back(void **state)
 {
     fixture_t *f = *state;
     for (int round = 0; round < 400; round++) {
-        size_t n = any_length(f, round), at = 0;
+        size_t n = any_length(f, round), at = 0, dense;
         while (at < n) {
             size_t part = 1 + ch_rng_below(&f->rng, n - at);
             ch_int_sets[ch_rng_below(&f->rng, ch_int_set_count)].fill(&f->rng, f->x + at,
                                                                       part);
             at += part;
         }
-        round_trip(f, n);
+        round_trip(f, n, &dense);
     }
 }
 
@@ -104,14 +113,19 @@ test_sizes_are_those_promised(void **state)
 {
     fixture_t *f = *state;
     for (size_t set = 0; set < ch_int_set_count; set++) {
-        double total = 0;
+        double total = 0, dense_total = 0;
         for (int series = 0; series < 8; series++) {
             ch_int_sets[set].fill(&f->rng, f->x, 4096);
-            total += (double)round_trip(f, 4096) / 4096 / 8;
+            size_t dense;
+            total += (double)round_trip(f, 4096, &dense) / 4096 / 8;
+            dense_total += (double)dense / 4096 / 8;
         }
-        printf("%-16s %.3f bytes/value\n", ch_int_sets[set].name, total);
+        printf("%-16s %.3f bytes/value, %.3f dense\n", ch_int_sets[set].name, total,
+               dense_total);
         if (ch_int_sets[set].bytes_max > 0)
             assert_true(total <= ch_int_sets[set].bytes_max);
+        if (ch_int_sets[set].dense_max > 0)
+            assert_true(dense_total <= ch_int_sets[set].dense_max);
     }
 }
 
@@ -123,7 +137,9 @@ test_damage_is_survived(void **state)
     for (int round = 0; round < 6000; round++) {
         size_t used, n = 1 + ch_rng_below(&f->rng, round % 10 ? 300 : N);
         ch_int_sets[ch_rng_below(&f->rng, ch_int_set_count)].fill(&f->rng, f->x, n);
-        size_t size = ch_int_column_encode(f->scratch, CH_COLUMN_FAST, f->x, n, f->bytes);
+        ch_column_level_t level =
+            ch_rng_below(&f->rng, 2) ? CH_COLUMN_FAST : CH_COLUMN_DENSE;
+        size_t size = ch_int_column_encode(f->scratch, level, f->x, n, f->bytes);
         unsigned flips = (unsigned)ch_rng_below(&f->rng, 4);
         for (unsigned i = 0; i < flips; i++) /* headers are short: favour them */
             f->bytes[ch_rng_below(&f->rng,
@@ -137,18 +153,24 @@ test_damage_is_survived(void **state)
     }
 }
 
+static void
+expect_no_prefix(fixture_t *f, ch_column_level_t level, size_t n)
+{
+    for (size_t set = 0; set < ch_int_set_count; set++) {
+        size_t used;
+        ch_int_sets[set].fill(&f->rng, f->x, n);
+        size_t size = ch_int_column_encode(f->scratch, level, f->x, n, f->bytes);
+        for (size_t cut = 0; cut < size; cut++)
+            assert_int_equal(decode(f, f->bytes, cut, n, &used), CH_ERR_CORRUPT);
+    }
+}
+
 /* Goal: no proper prefix of a column is taken for a column. */
 static void
 test_every_truncation_is_refused(void **state)
 {
-    fixture_t *f = *state;
-    for (size_t set = 0; set < ch_int_set_count; set++) {
-        size_t n = 30, used;
-        ch_int_sets[set].fill(&f->rng, f->x, n);
-        size_t size = ch_int_column_encode(f->scratch, CH_COLUMN_FAST, f->x, n, f->bytes);
-        for (size_t cut = 0; cut < size; cut++)
-            assert_int_equal(decode(f, f->bytes, cut, n, &used), CH_ERR_CORRUPT);
-    }
+    expect_no_prefix(*state, CH_COLUMN_FAST, 30);
+    expect_no_prefix(*state, CH_COLUMN_DENSE, 300);
 }
 
 static void
@@ -168,14 +190,15 @@ static void
 test_violations_are_named(void **state)
 {
     fixture_t *f = *state;
-    expect(f, "04020200", 4, CH_OK);              /* DELTA, x0 1, base 1, width 0 */
-    expect(f, "02020200", 4, CH_ERR_UNSUPPORTED); /* kind 2 */
-    expect(f, "03020200", 4, CH_ERR_CORRUPT);     /* kind 3 */
-    expect(f, "10020200", 4, CH_ERR_CORRUPT);     /* predictor 4 */
-    expect(f, "84020200", 4, CH_ERR_CORRUPT);     /* bit 7 */
-    expect(f, "2402010200", 4, CH_ERR_CORRUPT);   /* factor 1 */
-    expect(f, "2402000200", 4, CH_ERR_CORRUPT);   /* factor 0 */
-    expect(f, "0802020200", 2, CH_ERR_CORRUPT);   /* DELTA2 of two values */
+    expect(f, "04020200", 4, CH_OK);            /* DELTA, x0 1, base 1, width 0 */
+    expect(f, "02020200", 4, CH_ERR_CORRUPT);   /* kind 2, and no table */
+    expect(f, "42020200", 4, CH_ERR_CORRUPT);   /* kind 2 and zigzag */
+    expect(f, "03020200", 4, CH_ERR_CORRUPT);   /* kind 3 */
+    expect(f, "10020200", 4, CH_ERR_CORRUPT);   /* predictor 4 */
+    expect(f, "84020200", 4, CH_ERR_CORRUPT);   /* bit 7 */
+    expect(f, "2402010200", 4, CH_ERR_CORRUPT); /* factor 1 */
+    expect(f, "2402000200", 4, CH_ERR_CORRUPT); /* factor 0 */
+    expect(f, "0802020200", 2, CH_ERR_CORRUPT); /* DELTA2 of two values */
     expect(f, "04020241ffffffffffffffffff", 4, CH_ERR_CORRUPT); /* width 65 */
     expect(f, "04ffffffffffffffffffff0200", 4, CH_ERR_CORRUPT); /* x0 of 70 bits */
     expect(f, "050202014000000000", 4, CH_ERR_CORRUPT);         /* 1 + 64 bits */

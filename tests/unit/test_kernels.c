@@ -253,18 +253,19 @@ typedef struct coded {
 } coded_t;
 
 static coded_t
-code(ch_column_scratch_t *scratch, const void *x, size_t n, bool floats)
+code(ch_column_scratch_t *scratch, ch_column_level_t level, const void *x, size_t n,
+     bool floats)
 {
     coded_t coded = {.out = ch_alloc((n + CH_POINTS_PAD) * sizeof(int64_t))};
     coded.bytes = ch_calloc(1, ch_float_column_bytes_max(n) + CH_COLUMN_PAD);
     size_t used;
     ch_status_t status;
     if (floats) {
-        coded.size = ch_float_column_encode(scratch, CH_COLUMN_FAST, x, n, coded.bytes);
+        coded.size = ch_float_column_encode(scratch, level, x, n, coded.bytes);
         status = ch_float_column_decode(scratch, ch_bytes(coded.bytes, coded.size), n,
                                         (double *)(void *)coded.out, &used);
     } else {
-        coded.size = ch_int_column_encode(scratch, CH_COLUMN_FAST, x, n, coded.bytes);
+        coded.size = ch_int_column_encode(scratch, level, x, n, coded.bytes);
         status = ch_int_column_decode(scratch, ch_bytes(coded.bytes, coded.size), n,
                                       coded.out, &used);
     }
@@ -274,13 +275,14 @@ code(ch_column_scratch_t *scratch, const void *x, size_t n, bool floats)
 }
 
 static void
-expect_same_columns(ch_column_scratch_t *scratch, const void *x, size_t n, bool floats)
+expect_same_at(ch_column_scratch_t *scratch, ch_column_level_t level, const void *x,
+               size_t n, bool floats)
 {
     coded_t first = {0};
-    for (int level = 0; level < CH_KERNELS_LEVELS; level++) {
-        if (!ch_kernels_force((ch_kernels_level_t)level))
+    for (int kernels = 0; kernels < CH_KERNELS_LEVELS; kernels++) {
+        if (!ch_kernels_force((ch_kernels_level_t)kernels))
             continue;
-        coded_t coded = code(scratch, x, n, floats);
+        coded_t coded = code(scratch, level, x, n, floats);
         assert_memory_equal(coded.out, x, n * sizeof(int64_t));
         if (!first.bytes) {
             first = coded;
@@ -293,6 +295,13 @@ expect_same_columns(ch_column_scratch_t *scratch, const void *x, size_t n, bool 
     }
     ch_free(first.bytes);
     ch_free(first.out);
+}
+
+static void
+expect_same_columns(ch_column_scratch_t *scratch, const void *x, size_t n, bool floats)
+{
+    expect_same_at(scratch, CH_COLUMN_FAST, x, n, floats);
+    expect_same_at(scratch, CH_COLUMN_DENSE, x, n, floats);
 }
 
 static void

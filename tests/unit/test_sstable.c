@@ -207,7 +207,7 @@ check_everything(fixture_t *fixture)
 }
 
 /* Goal: a table answers as the series that went in. Method: seeded random sets of all value types,
- * from one series to hundreds, short ones and long ones. */
+ * from one series to hundreds, short ones and long ones, at both levels. */
 static void
 test_tables_answer_like_a_sorted_array(void **state)
 {
@@ -215,11 +215,12 @@ test_tables_answer_like_a_sorted_array(void **state)
     static const struct {
         size_t series, points_max;
     } shapes[] = {{1, 1}, {1, 20000}, {3, 9000}, {60, 700}, {700, 30}, {900, 3}};
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+    for (size_t i = 0; i < 2 * (sizeof shapes / sizeof *shapes); i++) {
         fixture_t fixture;
         fixture_init(&fixture, i);
-        ch_sst_model_random(&fixture.model, &fixture.rng, shapes[i].series,
-                            shapes[i].points_max);
+        ch_sst_model_random(&fixture.model, &fixture.rng, shapes[i / 2].series,
+                            shapes[i / 2].points_max);
+        fixture.model.level = i % 2 ? CH_COLUMN_DENSE : CH_COLUMN_FAST;
         write_and_open(&fixture);
         check_everything(&fixture);
         fixture_release(&fixture);
