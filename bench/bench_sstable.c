@@ -3,7 +3,9 @@
  * Shapes   "long"   1000 series of 25,920 regular points, small ints (a random walk in 0..100)
  *          "wide"   100,000 series (10,000 hosts of 10 tags, some 100 bytes, by 10 fields) of 26 points
  * Figures  bytes a point and a series, write ns a point (fsync included), read of one series at
- *          random, of all in key order, all keys.
+ *          random, of all in key order, all keys; the same reads through a block cache that holds
+ *          everything, and through one of a tenth of that; a key that none of ten tables has, inside
+ *          their key ranges, with their filters and without.
  * Usage    bench_sstable [DIRECTORY] (default /tmp) */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +15,9 @@
 #include "ch/alloc.h"
 #include "ch/assert.h"
 #include "ch/rng.h"
-#include "sst/sstable.h"
+#include "sst/table.h"
 
-enum { FIELDS = 10 };
+enum { FIELDS = 10, TABLES = 10, CACHE_BYTES = 64 << 20 };
 
 /* In key order: the brace behind a name sorts above an underscore. */
 static const char *const fields[FIELDS] = {
@@ -135,16 +137,20 @@ read_one(ch_sstable_t *sstable, const char *field, const char *labels,
 }
 
 static void
-read_table(const shape_t *shape, char **labels, const char *path)
+read_table(const shape_t *shape, char **labels, const char *path, size_t cache_bytes)
 {
     ch_rng_t rng;
     ch_rng_seed(&rng, 3);
     ch_points_t points = {0};
     ch_summary_t summary;
     ch_sstable_t *sstable = NULL;
+    ch_block_cache_t *cache = cache_bytes ? ch_block_cache_new(cache_bytes) : NULL;
     double spent = -now_ns();
     CH_ASSERT(ch_sstable_open(ch_fs_posix(), path, 1, &sstable) == CH_OK);
-    printf("  open                   %10.1f us\n", (spent + now_ns()) / 1e3);
+    spent += now_ns();
+    ch_sstable_use_cache(sstable, cache);
+    printf(" cache of %zu MiB\n  open                   %10.1f us\n", cache_bytes >> 20,
+           spent / 1e3);
     enum { LOOKUPS = 2000 };
     for (int run = 0; run < 2; run++) { /* the first one warms */
         spent = -now_ns();
@@ -173,8 +179,82 @@ read_table(const shape_t *shape, char **labels, const char *path)
     CH_ASSERT(ch_sstable_keys(sstable, count_key, &bytes) == CH_OK);
     spent += now_ns();
     printf("  all keys               %10.1f ns each\n", spent / shape->hosts / FIELDS);
+    if (cache) {
+        ch_block_cache_stats_t stats = ch_block_cache_stats(cache);
+        printf("  cache: %llu hits, %llu misses, %llu evictions, %llu bytes\n",
+               (unsigned long long)stats.hits, (unsigned long long)stats.misses,
+               (unsigned long long)stats.evictions, (unsigned long long)stats.bytes);
+    }
     ch_points_release(&points);
     ch_sstable_destroy(&sstable);
+    ch_block_cache_destroy(&cache);
+}
+
+/* Ten openings of one table stand for ten tables: each has its own filter, index and blocks. */
+static double
+miss_ns(ch_sstable_t *const *sstables, char **labels, const shape_t *shape, int lookups)
+{
+    ch_rng_t rng;
+    ch_points_t points = {0};
+    char(*missing)[256] = ch_calloc(1024, sizeof *missing);
+    ch_rng_seed(&rng, 5);
+    for (int i = 0; i < 1024; i++) /* sorts right behind one that is there */
+        snprintf(missing[i], sizeof *missing, "%s,zone=\"%d\"",
+                 labels[ch_rng_below(&rng, shape->hosts)], i);
+    double spent = -now_ns();
+    for (int i = 0; i < lookups; i++) {
+        const char *name = fields[i % FIELDS], *of = missing[i % 1024];
+        ch_bytes_t labels_of = ch_bytes(of, strlen(of));
+        uint64_t hash = ch_bloom_hash(ch_bytes_text(name), labels_of);
+        for (int t = 0; t < TABLES; t++)
+            if (ch_sstable_may_contain_hash(sstables[t], hash))
+                CH_ASSERT(ch_sstable_read(sstables[t], ch_bytes_text(name), labels_of,
+                                          CH_TIME_MIN, CH_TIME_MAX,
+                                          &points) == CH_NOT_FOUND);
+    }
+    spent += now_ns();
+    ch_free(missing);
+    ch_points_release(&points);
+    return spent / lookups;
+}
+
+/* A filter of ones lets everything through. */
+static void
+disable_filter(ch_sstable_t *sstable)
+{
+    size_t size = ch_bloom_image_bytes(sstable->bloom);
+    uint8_t *image = ch_alloc(size);
+    ch_bloom_encode(sstable->bloom, image);
+    memset(image + 8, 0xff, size - 8);
+    ch_bloom_destroy(&sstable->bloom);
+    CH_ASSERT(ch_bloom_decode(ch_bytes(image, size), &sstable->bloom) == CH_OK);
+    ch_free(image);
+}
+
+static void
+miss_tables(const shape_t *shape, char **labels, const char *path)
+{
+    ch_sstable_t *sstables[TABLES];
+    ch_block_cache_t *cache = ch_block_cache_new(CACHE_BYTES);
+    for (int t = 0; t < TABLES; t++) {
+        CH_ASSERT(ch_sstable_open(ch_fs_posix(), path, 1, &sstables[t]) == CH_OK);
+        ch_sstable_use_cache(sstables[t], cache);
+    }
+    double with = miss_ns(sstables, labels, shape, 1000000);
+    for (int t = 0; t < TABLES; t++)
+        disable_filter(sstables[t]);
+    (void)miss_ns(sstables, labels, shape, 20000); /* warm the cache */
+    double without = miss_ns(sstables, labels, shape, 20000);
+    for (int t = 0; t < TABLES; t++)
+        ch_sstable_use_cache(sstables[t], NULL);
+    double bare = miss_ns(sstables, labels, shape, 2000);
+    printf(" a key that none of %d tables has: %.3f us; without filters %.2f us (%.0f "
+           "x), without "
+           "cache too %.1f us (%.0f x)\n",
+           TABLES, with / 1e3, without / 1e3, without / with, bare / 1e3, bare / with);
+    for (int t = 0; t < TABLES; t++)
+        ch_sstable_destroy(&sstables[t]);
+    ch_block_cache_destroy(&cache);
 }
 
 int
@@ -190,7 +270,10 @@ main(int argc, char **argv)
         ch_rng_seed(&rng, 1);
         char **labels = make_labels(shapes[i].hosts, &rng);
         write_table(&shapes[i], labels, path, &info);
-        read_table(&shapes[i], labels, path);
+        read_table(&shapes[i], labels, path, 0);
+        read_table(&shapes[i], labels, path, CACHE_BYTES);
+        read_table(&shapes[i], labels, path, CACHE_BYTES / 16);
+        miss_tables(&shapes[i], labels, path);
         for (unsigned h = 0; h < shapes[i].hosts; h++)
             ch_free(labels[h]);
         ch_free(labels);

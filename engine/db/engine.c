@@ -52,6 +52,17 @@ ch_engine_table_path(const ch_engine_t *engine, uint64_t file_number)
     return ch_engine_path(engine->sst_path, name);
 }
 
+ch_status_t
+ch_engine_open_table(const ch_engine_t *engine, const char *path, uint64_t file_number,
+                     ch_sstable_t **sstable_out)
+{
+    ch_status_t status =
+        ch_sstable_open(engine->options.fs, path, file_number, sstable_out);
+    if (status == CH_OK)
+        ch_sstable_use_cache(*sstable_out, engine->cache);
+    return status;
+}
+
 /* ---- recovery ---- */
 
 typedef struct recovery {
@@ -218,7 +229,7 @@ open_tables(ch_engine_t *engine)
         uint64_t number = state->tables[count].info.file_number;
         char *path = ch_engine_table_path(engine, number);
         ch_sstable_t *sstable = NULL;
-        status = ch_sstable_open(engine->options.fs, path, number, &sstable);
+        status = ch_engine_open_table(engine, path, number, &sstable);
         if (status == CH_NOT_FOUND)
             status = ch_fail(CH_ERR_CORRUPT,
                              "%s is missing, the manifest names it; restore it "
@@ -453,6 +464,7 @@ ch_engine_open(const ch_engine_options_t *options, ch_engine_t **engine_out)
     engine->index = ch_label_index_new();
     engine->states = ch_series_states_new();
     engine->sessions = ch_session_map_new();
+    engine->cache = ch_block_cache_new(options->memory_limit / CH_ENGINE_CACHE_PART);
     init_sync(engine);
     ch_status_t status = recover(engine);
     if (status >= 0) {
@@ -471,6 +483,7 @@ ch_engine_destroy(ch_engine_t **engine)
         return;
     ch_engine_threads_stop(gone);
     ch_version_release(&gone->version);
+    ch_block_cache_destroy(&gone->cache);
     ch_wal_destroy(&gone->wal);
     ch_manifest_destroy(&gone->manifest);
     ch_label_index_destroy(&gone->index);

@@ -23,6 +23,7 @@ enum {
     CH_ENGINE_RESERVE_BYTES_SMALL = 4 << 20, /* on a disk below RESERVE_DISK_SMALL */
     CH_ENGINE_RESERVE_DISK_SMALL = 256 << 20,
     CH_ENGINE_ZERO_AHEAD_BYTES = 4 << 20, /* of the log, before it is needed */
+    CH_ENGINE_CACHE_PART = 4,             /* blocks take one in ... of the memory limit */
     CH_ENGINE_RETRY_MS = 200,             /* how often a full disk is asked again */
     CH_ENGINE_SEGMENTS_MAX = 4096,        /* unretired WAL segments that force a flush */
 };
@@ -42,6 +43,7 @@ struct ch_engine {
     ch_series_table_t *series;
     ch_label_index_t *index;
     ch_series_states_t *states;
+    ch_block_cache_t *cache; /* of all tables' blocks; outlives every version */
 
     ch_memtable_t *active; /* W: the version's active memtable */
 
@@ -137,5 +139,10 @@ void ch_engine_threads_stop(ch_engine_t *engine);
 /// `<dir>/<name>`; owned by the caller.
 char *ch_engine_path(const char *dir, const char *name);
 char *ch_engine_table_path(const ch_engine_t *engine, uint64_t file_number);
+
+/// ch_sstable_open for a table that will be asked: its blocks go through the engine's cache.
+ch_status_t ch_engine_open_table(const ch_engine_t *engine, const char *path,
+                                 uint64_t file_number,
+                                 ch_sstable_t **sstable_out) CH_MUST_CHECK;
 
 #endif

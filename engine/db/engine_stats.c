@@ -6,6 +6,7 @@ typedef struct snapshot {
     ch_engine_counters_t counters;
     uint64_t memtable_bytes, memtable_points, immutable_points;
     uint64_t tables, table_bytes, table_points;
+    ch_block_cache_stats_t cache;
     bool held;
 } snapshot_t;
 
@@ -39,6 +40,7 @@ ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_
     snapshot_t now = {0};
     ch_wal_stats(engine->wal, &now.wal);
     take_version(engine, &now);
+    now.cache = ch_block_cache_stats(engine->cache);
     const ch_stat_t stats[] = {
         {"engine.batches", "batches taken since the start", "", COUNTER(batches)},
         {"engine.points", "points taken since the start", "points", COUNTER(points)},
@@ -69,6 +71,14 @@ ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_
         {"sst.bytes", "bytes of live tables", "bytes", (double)now.table_bytes},
         {"sst.points", "points in live tables, overwritten ones included", "points",
          (double)now.table_points},
+        {"cache.hits", "blocks of tables found in memory", "", (double)now.cache.hits},
+        {"cache.misses", "blocks of tables read from the file system", "",
+         (double)now.cache.misses},
+        {"cache.evictions", "blocks that left the cache for others", "",
+         (double)now.cache.evictions},
+        {"cache.bytes", "memory of cached blocks", "bytes", (double)now.cache.bytes},
+        {"cache.budget_bytes", "what cached blocks may take", "bytes",
+         (double)now.cache.budget_bytes},
         {"wal.syncs", "fdatasync calls of the log", "", (double)now.wal.syncs},
         {"wal.groups", "commit groups written", "", (double)now.wal.groups},
         {"wal.records", "records written", "", (double)now.wal.records},

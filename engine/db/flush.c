@@ -186,8 +186,7 @@ write_and_install(flush_t *flush)
     bool table = ch_memtable_points(flush->memtable) > 0;
     ch_status_t status = table ? write_table(flush) : CH_OK;
     if (status >= 0 && table)
-        status = ch_sstable_open(engine->options.fs, flush->path, flush->file_number,
-                                 &sstable);
+        status = ch_engine_open_table(engine, flush->path, flush->file_number, &sstable);
     if (status >= 0)
         status = commit_edit(flush, table);
     if (status < 0) {

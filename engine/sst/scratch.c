@@ -20,10 +20,12 @@ scratch_destroy(void *memory)
     for (int i = 0; i < 2; i++) {
         ch_sst_buffer_release(&scratch->dictionaries[i].stored);
         ch_sst_buffer_release(&scratch->dictionaries[i].unpacked);
+        ch_cached_release(&scratch->dictionaries[i].held);
     }
     ch_sst_buffer_release(&scratch->keys.stored);
     ch_sst_buffer_release(&scratch->keys.unpacked);
-    ch_block_release(&scratch->block);
+    ch_block_release(&scratch->own);
+    ch_cached_release(&scratch->held_block);
     ch_column_scratch_destroy(&scratch->column);
     ch_points_release(&scratch->points);
     ch_text_release(&scratch->text);
@@ -62,8 +64,10 @@ void
 ch_sst_scratch_return(ch_sst_scratch_t *scratch)
 {
     if (scratch->block.bytes.capacity > KEPT_BYTES_MAX ||
-        scratch->block.directory.capacity > KEPT_BYTES_MAX) {
-        ch_block_release(&scratch->block);
+        scratch->own.directory.capacity > KEPT_BYTES_MAX) {
+        ch_block_release(&scratch->own);
+        ch_cached_release(&scratch->held_block);
+        scratch->block = (ch_block_t){0};
         scratch->block_place = (ch_block_place_t){0};
     }
     if (scratch->points.capacity > KEPT_POINTS_MAX)

@@ -11,6 +11,8 @@
 #include "ch/points.h"
 #include "ch/source.h"
 #include "column/level.h"
+#include "sst/block_cache.h"
+#include "sst/bloom.h"
 
 typedef struct ch_sstable_info {
     uint64_t file_number;
@@ -52,11 +54,18 @@ typedef struct ch_sstable ch_sstable_t;
 ch_status_t ch_sstable_open(ch_fs_t *fs, const char *path, uint64_t file_number,
                             ch_sstable_t **sstable_out) CH_MUST_CHECK;
 void ch_sstable_destroy(ch_sstable_t **sstable);
+
+/// Keep the blocks it reads in this cache (before it is shared; the cache must live longer). NULL,
+/// as after opening: only the reading threads remember their last blocks.
+void ch_sstable_use_cache(ch_sstable_t *sstable, ch_block_cache_t *cache);
 const ch_sstable_info_t *ch_sstable_info(const ch_sstable_t *sstable);
 
 /// May the table hold this series? False is certain (bloom filter, no I/O).
 bool ch_sstable_may_contain(const ch_sstable_t *sstable, ch_bytes_t name,
                             ch_bytes_t labels);
+
+/// The same with ch_bloom_hash(name, labels), for those who ask many tables.
+bool ch_sstable_may_contain_hash(const ch_sstable_t *sstable, uint64_t hash);
 
 /// Visit every key in order (start-up). A non-zero return of visit stops and is returned.
 ch_status_t ch_sstable_keys(ch_sstable_t *sstable,
@@ -95,7 +104,7 @@ ch_status_t ch_sstable_summarise(ch_sstable_t *sstable, ch_bytes_t name,
                                  ch_bytes_t labels, int64_t start, int64_t end,
                                  ch_summary_t *summary) CH_MUST_CHECK;
 
-/// Check every block's checksum; CH_ERR_CORRUPT with the first bad range in the text.
+/// Check every block's checksum, as it is on the disk now; CH_ERR_CORRUPT with the first bad range in the text.
 ch_status_t ch_sstable_verify(ch_sstable_t *sstable) CH_MUST_CHECK;
 
 #endif

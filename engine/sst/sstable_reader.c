@@ -180,6 +180,13 @@ ch_sstable_destroy(ch_sstable_t **sstable_in)
     *sstable_in = NULL;
 }
 
+void
+ch_sstable_use_cache(ch_sstable_t *sstable, ch_block_cache_t *cache)
+{
+    CH_ASSERT(sstable->magic == CH_TABLE_MAGIC);
+    sstable->cache = cache;
+}
+
 const ch_sstable_info_t *
 ch_sstable_info(const ch_sstable_t *sstable)
 {
@@ -192,6 +199,13 @@ ch_sstable_may_contain(const ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t 
 {
     CH_ASSERT(sstable->magic == CH_TABLE_MAGIC);
     return ch_bloom_may_contain(sstable->bloom, ch_bloom_hash(name, labels));
+}
+
+bool
+ch_sstable_may_contain_hash(const ch_sstable_t *sstable, uint64_t hash)
+{
+    CH_ASSERT(sstable->magic == CH_TABLE_MAGIC);
+    return ch_bloom_may_contain(sstable->bloom, hash);
 }
 
 static ch_status_t
@@ -253,7 +267,9 @@ ch_sstable_verify(ch_sstable_t *sstable)
 {
     CH_ASSERT(sstable->magic == CH_TABLE_MAGIC);
     ch_sst_scratch_t *scratch = ch_sst_scratch_borrow();
-    ch_status_t status = verify_blocks(sstable, scratch);
+    ch_sstable_t uncached = *sstable;
+    uncached.cache = NULL;
+    ch_status_t status = verify_blocks(&uncached, scratch);
     if (status >= 0)
         status = verify_open_parts(sstable);
     ch_sst_scratch_return(scratch);

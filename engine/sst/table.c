@@ -1,5 +1,7 @@
 #include "sst/table.h"
 
+#include "ch/alloc.h"
+
 ch_status_t
 ch_sst_blame(const ch_sstable_t *sstable, ch_status_t status, const char *what,
              uint64_t offset, uint64_t size)
@@ -62,6 +64,65 @@ place_set(ch_block_place_t *place, const ch_sstable_t *sstable, uint64_t offset)
     *place = (ch_block_place_t){.table = sstable->id, .offset = offset};
 }
 
+/* ---- what the cache holds ---- */
+
+enum { PART_DIRECTORY, PART_WHOLE }; /* of a data block; other blocks are whole */
+
+typedef struct cached_text {
+    ch_cached_t head;
+    size_t size;
+    uint8_t data[];
+} cached_text_t;
+
+typedef struct cached_keys {
+    ch_cached_t head;
+    uint32_t count;
+    ch_key_pair_t pairs[];
+} cached_keys_t;
+
+typedef struct cached_block {
+    ch_cached_t head;
+    ch_block_t block; /* without the directory's text: it is parsed */
+} cached_block_t;
+
+static void
+free_plain(ch_cached_t *entry)
+{
+    ch_free(entry);
+}
+
+static void
+free_block(ch_cached_t *entry)
+{
+    ch_block_release(&((cached_block_t *)entry)->block);
+    ch_free(entry);
+}
+
+static ch_cached_t *
+cache_find(const ch_sstable_t *sstable, uint64_t offset, uint8_t part)
+{
+    if (!sstable->cache)
+        return NULL;
+    return ch_block_cache_find(sstable->cache, sstable->id, offset, part);
+}
+
+/* ---- dictionaries ---- */
+
+static void
+keep_text(const ch_sstable_t *sstable, uint64_t offset, ch_bytes_t content)
+{
+    size_t bytes = sizeof(cached_text_t) + content.size;
+    cached_text_t *text = sstable->cache ? ch_try_alloc(bytes) : NULL;
+    if (!text)
+        return;
+    ch_cached_init(&text->head, bytes, free_plain);
+    text->size = content.size;
+    memcpy(text->data, content.data, content.size);
+    ch_cached_t *mine = &text->head;
+    ch_block_cache_insert(sstable->cache, sstable->id, offset, PART_WHOLE, mine);
+    ch_cached_release(&mine);
+}
+
 ch_status_t
 ch_sst_dictionary_block(const ch_sstable_t *sstable, int which, uint32_t at,
                         ch_dictionary_block_t *block)
@@ -70,18 +131,58 @@ ch_sst_dictionary_block(const ch_sstable_t *sstable, int which, uint32_t at,
     if (place_is(&block->place, sstable, entry->offset))
         return CH_OK;
     block->place = (ch_block_place_t){0};
+    ch_cached_release(&block->held);
     ch_bytes_t content;
+    ch_status_t status = CH_OK;
     unsigned kind = which == CH_SST_DICTIONARY_HEADS ? CH_SST_HEADS : CH_SST_TAILS;
-    ch_status_t status = ch_sst_load_packed(sstable, kind, entry->offset, entry->bytes,
-                                            &block->stored, &block->unpacked, &content);
-    if (status < 0)
-        return status;
+    block->held = cache_find(sstable, entry->offset, PART_WHOLE);
+    if (block->held) {
+        const cached_text_t *text = (const cached_text_t *)block->held;
+        content = ch_bytes(text->data, text->size);
+    } else {
+        status = ch_sst_load_packed(sstable, kind, entry->offset, entry->bytes,
+                                    &block->stored, &block->unpacked, &content);
+        if (status < 0)
+            return status;
+    }
     status = ch_dictionary_cursor_init(&block->cursor, content);
     if (status < 0)
         return ch_sst_blame(sstable, status, "dictionary block", entry->offset,
                             entry->bytes);
+    if (!block->held)
+        keep_text(sstable, entry->offset, content);
     place_set(&block->place, sstable, entry->offset);
     return CH_OK;
+}
+
+/* ---- keys ---- */
+
+static bool
+take_keys(const ch_sstable_t *sstable, uint64_t offset, ch_key_block_t *block)
+{
+    ch_cached_t *found = cache_find(sstable, offset, PART_WHOLE);
+    if (!found)
+        return false;
+    const cached_keys_t *keys = (const cached_keys_t *)found;
+    block->count = keys->count;
+    memcpy(block->pairs, keys->pairs, keys->count * sizeof *keys->pairs);
+    ch_cached_release(&found);
+    return true;
+}
+
+static void
+keep_keys(const ch_sstable_t *sstable, uint64_t offset, const ch_key_block_t *block)
+{
+    size_t bytes = sizeof(cached_keys_t) + block->count * sizeof *block->pairs;
+    cached_keys_t *keys = sstable->cache ? ch_try_alloc(bytes) : NULL;
+    if (!keys)
+        return;
+    ch_cached_init(&keys->head, bytes, free_plain);
+    keys->count = block->count;
+    memcpy(keys->pairs, block->pairs, block->count * sizeof *block->pairs);
+    ch_cached_t *mine = &keys->head;
+    ch_block_cache_insert(sstable->cache, sstable->id, offset, PART_WHOLE, mine);
+    ch_cached_release(&mine);
 }
 
 ch_status_t
@@ -91,22 +192,62 @@ ch_sst_key_block(const ch_sstable_t *sstable, uint32_t at, ch_key_block_t *block
     if (place_is(&block->place, sstable, entry->offset))
         return CH_OK;
     block->place = (ch_block_place_t){0};
-    ch_bytes_t content;
-    ch_status_t status =
-        ch_sst_load_packed(sstable, CH_SST_KEYS, entry->offset, entry->bytes,
-                           &block->stored, &block->unpacked, &content);
-    if (status < 0)
-        return status;
-    uint64_t left = sstable->info.series - (uint64_t)at * CH_SST_KEY_BLOCK_SERIES;
-    block->count =
-        left < CH_SST_KEY_BLOCK_SERIES ? (uint32_t)left : CH_SST_KEY_BLOCK_SERIES;
-    status =
-        ch_key_block_decode(content, block->count, sstable->index.dictionaries[0].texts,
-                            sstable->index.dictionaries[1].texts, block->pairs);
-    if (status < 0)
-        return ch_sst_blame(sstable, status, "key block", entry->offset, entry->bytes);
+    if (!take_keys(sstable, entry->offset, block)) {
+        ch_bytes_t content;
+        ch_status_t status =
+            ch_sst_load_packed(sstable, CH_SST_KEYS, entry->offset, entry->bytes,
+                               &block->stored, &block->unpacked, &content);
+        if (status < 0)
+            return status;
+        uint64_t left = sstable->info.series - (uint64_t)at * CH_SST_KEY_BLOCK_SERIES;
+        block->count =
+            left < CH_SST_KEY_BLOCK_SERIES ? (uint32_t)left : CH_SST_KEY_BLOCK_SERIES;
+        status = ch_key_block_decode(content, block->count,
+                                     sstable->index.dictionaries[0].texts,
+                                     sstable->index.dictionaries[1].texts, block->pairs);
+        if (status < 0)
+            return ch_sst_blame(sstable, status, "key block", entry->offset,
+                                entry->bytes);
+        keep_keys(sstable, entry->offset, block);
+    }
     place_set(&block->place, sstable, entry->offset);
     return CH_OK;
+}
+
+/* ---- data blocks ---- */
+
+static bool
+take_block(const ch_sstable_t *sstable, uint64_t offset, bool with_columns,
+           ch_sst_scratch_t *scratch)
+{
+    scratch->held_block =
+        cache_find(sstable, offset, with_columns ? PART_WHOLE : PART_DIRECTORY);
+    if (!scratch->held_block)
+        return false;
+    scratch->block = ((const cached_block_t *)scratch->held_block)->block;
+    return true;
+}
+
+/* The memory that was loaded into becomes the entry's: nothing is copied. */
+static void
+keep_block(const ch_sstable_t *sstable, uint64_t offset, ch_sst_scratch_t *scratch)
+{
+    cached_block_t *kept = sstable->cache ? ch_try_alloc(sizeof *kept) : NULL;
+    if (!kept)
+        return;
+    ch_block_t *own = &scratch->own;
+    kept->block = *own;
+    kept->block.directory = (ch_sst_buffer_t){0};
+    *own = (ch_block_t){.directory = own->directory};
+    ch_cached_init(&kept->head,
+                   sizeof *kept + kept->block.bytes.capacity + CH_COLUMN_PAD +
+                       kept->block.chunk_capacity * sizeof *kept->block.chunks,
+                   free_block);
+    scratch->held_block = &kept->head;
+    scratch->block = kept->block;
+    ch_block_cache_insert(sstable->cache, sstable->id, offset,
+                          kept->block.has_columns ? PART_WHOLE : PART_DIRECTORY,
+                          scratch->held_block);
 }
 
 ch_status_t
@@ -118,16 +259,25 @@ ch_sst_data_block(const ch_sstable_t *sstable, uint32_t at, bool with_columns,
         (scratch->block.has_columns || !with_columns))
         return CH_OK;
     scratch->block_place = (ch_block_place_t){0};
-    size_t size = with_columns ? entry->bytes : entry->directory_end;
-    ch_status_t status = ch_sst_load(sstable, entry->offset, size, &scratch->block.bytes);
-    if (status >= 0)
-        status = ch_block_parse(&scratch->block, entry, sstable->info.file_number,
-                                with_columns);
-    if (status < 0)
-        return ch_sst_blame(sstable, status, "data block", entry->offset, size);
+    scratch->block = (ch_block_t){0};
+    ch_cached_release(&scratch->held_block);
+    if (!take_block(sstable, entry->offset, with_columns, scratch)) {
+        size_t size = with_columns ? entry->bytes : entry->directory_end;
+        ch_status_t status =
+            ch_sst_load(sstable, entry->offset, size, &scratch->own.bytes);
+        if (status >= 0)
+            status = ch_block_parse(&scratch->own, entry, sstable->info.file_number,
+                                    with_columns);
+        if (status < 0)
+            return ch_sst_blame(sstable, status, "data block", entry->offset, size);
+        scratch->block = scratch->own;
+        keep_block(sstable, entry->offset, scratch);
+    }
     place_set(&scratch->block_place, sstable, entry->offset);
     return CH_OK;
 }
+
+/* ---- finding ---- */
 
 /* The last block whose separator is not above the text; false: before all. */
 static bool

@@ -1,12 +1,13 @@
 /// An open sorted table, as the parts of the reader see it, and the memory a thread reads with.
 ///
-/// Memory   a table keeps its index and its filter; blocks live in the scratch of the thread that
-///          reads, which remembers the newest block of each kind: neighbours in key order cost no
-///          further I/O. A cache of blocks belongs behind ch_sst_load.
+/// Memory   a table keeps its index and its filter. The scratch of the thread that reads remembers the
+///          newest block of each kind, so neighbours in key order cost nothing; behind it is the cache
+///          of blocks that all threads share, if the table was given one; behind that ch_sst_load.
 /// Threads  a table is immutable; a scratch belongs to the thread that borrowed it.
 #ifndef CH_SST_TABLE_H
 #define CH_SST_TABLE_H
 
+#include "sst/block_cache.h"
 #include "sst/bloom.h"
 #include "sst/dictionary.h"
 #include "sst/sstable.h"
@@ -26,6 +27,7 @@ struct ch_sstable {
     ch_sst_buffer_t index_stored, index_unpacked; /* separators point here */
     ch_sst_index_t index;
     ch_bloom_t *bloom;
+    ch_block_cache_t *cache; /* NULL: none */
 };
 
 /// Which block is in some memory; table 0: none.
@@ -36,6 +38,7 @@ typedef struct ch_block_place {
 typedef struct ch_dictionary_block {
     ch_block_place_t place;
     ch_sst_buffer_t stored, unpacked;
+    ch_cached_t *held; /* the cursor's content, when it is the cache's */
     ch_dictionary_cursor_t cursor;
 } ch_dictionary_block_t;
 
@@ -50,7 +53,9 @@ typedef struct ch_sst_scratch {
     ch_dictionary_block_t dictionaries[2];
     ch_key_block_t keys;
     ch_block_place_t block_place;
-    ch_block_t block;
+    ch_block_t block; /* what is read: the memory is the next one's or the cache's */
+    ch_block_t own;   /* what blocks are loaded into */
+    ch_cached_t *held_block; /* `block`, when it is the cache's */
     ch_column_scratch_t *column;
     ch_points_t points; /* of a chunk of which a part is wanted */
     ch_text_t text;

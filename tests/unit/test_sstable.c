@@ -17,6 +17,7 @@ typedef struct fixture {
     ch_sst_model_t model;
     ch_sstable_info_t info;
     ch_sstable_t *sstable;
+    ch_block_cache_t *cache;
 } fixture_t;
 
 static void
@@ -31,6 +32,7 @@ static void
 fixture_release(fixture_t *fixture)
 {
     ch_sstable_destroy(&fixture->sstable);
+    ch_block_cache_destroy(&fixture->cache);
     ch_sst_model_release(&fixture->model);
     ch_simfs_destroy(&fixture->simfs);
 }
@@ -223,6 +225,36 @@ test_tables_answer_like_a_sorted_array(void **state)
         fixture.model.level = i % 2 ? CH_COLUMN_DENSE : CH_COLUMN_FAST;
         write_and_open(&fixture);
         check_everything(&fixture);
+        fixture_release(&fixture);
+    }
+}
+
+/* Goal: a cache changes no answer. Method: the same, through caches of all sizes: nothing fits, some
+ * does, everything does; each question twice, so that the second finds what the first left. */
+static void
+test_caches_of_any_size_change_no_answer(void **state)
+{
+    (void)state;
+    static const size_t budgets[] = {0, 64 << 10, 1 << 20, 256 << 20};
+    for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++) {
+        fixture_t fixture;
+        fixture_init(&fixture, 700 + i);
+        ch_sst_model_random(&fixture.model, &fixture.rng, 400, 300);
+        write_and_open(&fixture);
+        fixture.cache = ch_block_cache_new(budgets[i]);
+        ch_sstable_use_cache(fixture.sstable, fixture.cache);
+        check_everything(&fixture);
+        check_everything(&fixture);
+        ch_block_cache_stats_t stats = ch_block_cache_stats(fixture.cache);
+        assert_true(stats.bytes <= budgets[i]);
+        assert_true(stats.misses > 0);
+        if (i == 0)
+            assert_int_equal(stats.hits, 0);
+        if (i == 3) { /* nothing had to go, so nothing was read three times */
+            assert_int_equal(stats.evictions, 0);
+            assert_true(stats.misses <= 2 * stats.blocks);
+            assert_true(stats.hits > stats.misses);
+        }
         fixture_release(&fixture);
     }
 }
@@ -548,6 +580,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables_answer_like_a_sorted_array),
+        cmocka_unit_test(test_caches_of_any_size_change_no_answer),
         cmocka_unit_test(test_series_that_are_not_there_are_not_found),
         cmocka_unit_test(test_writer_refuses_what_would_make_a_lying_table),
         cmocka_unit_test(test_empty_tables_open_and_hold_nothing),
