@@ -192,15 +192,18 @@ static void *
 syncer_run(void *context)
 {
     ch_engine_t *engine = context;
-    int64_t wait_ms = engine->options.wal_segment_max_age_ms / 4 + 1, last_sync_ns = 0;
+    int64_t wait_ms = engine->options.wal_segment_max_age_ms / 4 + 1;
+    int64_t last_sync_ns = INT64_MIN / 2; /* long ago, also on a machine just started */
     int64_t idle_ms = wait_ms < CH_ENGINE_RETRY_MS ? wait_ms : CH_ENGINE_RETRY_MS;
     ch_status_t status = CH_NOT_FOUND;
     while (syncer_wait(engine, status == CH_OK ? 0 : idle_ms) &&
            !ch_engine_failed(engine)) {
         if (ch_wal_pending_bytes(engine->wal) > 0)
             interval_wait(engine, last_sync_ns);
-        last_sync_ns = ch_clock_monotonic_ns(engine->options.clock);
+        int64_t now_ns = ch_clock_monotonic_ns(engine->options.clock);
         status = ch_engine_commit(engine);
+        if (status == CH_OK) /* a look that found nothing was no sync */
+            last_sync_ns = now_ns;
         ch_engine_try_resume(engine);
         (void)pthread_mutex_lock(&engine->mutex);
         engine->sync_now = false;

@@ -16,7 +16,8 @@ extern const ch_batch_t *batch; /* of the last decode */
 extern ch_reject_t reject;
 
 int batch_set_up(void **state);
-int batch_set_up_small(void **state); /* 10 points, 512 bytes, keys of 40 bytes, 3 labels */
+int
+batch_set_up_small(void **state); /* 10 points, 512 bytes, keys of 40 bytes, 3 labels */
 int batch_tear_down(void **state);
 
 ch_status_t decode_frame(ch_bytes_t frame);

@@ -378,7 +378,8 @@ int
 main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, batch_set_up, batch_tear_down)
-#define SMALL(name) cmocka_unit_test_setup_teardown(name, batch_set_up_small, batch_tear_down)
+#define SMALL(name)                                                                      \
+    cmocka_unit_test_setup_teardown(name, batch_set_up_small, batch_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_an_empty_map_is_an_empty_batch),
         TEST(test_identity_is_read_from_any_position),

@@ -356,7 +356,7 @@ test_a_spool_outlives_the_process(void **state)
 int
 main(void)
 {
-#define TEST(name)                                                                        \
+#define TEST(name)                                                                       \
     cmocka_unit_test_setup_teardown(name, fake_node_set_up, fake_node_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_every_shape_arrives_and_is_acknowledged),

@@ -184,7 +184,7 @@ test_a_silent_node_is_asked_again(void **state)
 int
 main(void)
 {
-#define TEST(name)                                                                        \
+#define TEST(name)                                                                       \
     cmocka_unit_test_setup_teardown(name, fake_node_set_up, fake_node_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_ping_get_and_refusals),
