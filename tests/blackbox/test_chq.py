@@ -136,7 +136,7 @@ class Import(ChqTest):
 @unittest.skipUnless(glob.glob(os.path.join(SHARED, "nab", "*", "*.csv")),
                      "the real data (../shared/data/nab, CH_SHARED_DATA) is not here")
 class RealData(ChqTest):
-    """Every file in, read back bit for bit: fresh, flushed, restarted, after kill -9."""
+    """Every file in, read back bit for bit: fresh, after kill -9 and restart, flushed, and both again."""
 
     def expected(self, path):
         rows, whole = {}, True
@@ -166,12 +166,21 @@ class RealData(ChqTest):
         files = {os.path.basename(p)[:-4]: self.expected(p) for p in paths}
         self.assertGreater(len(files), 40)
         self.check(files)
+        self.again(files, self.node.kill)  # from the log
+        self.again(files, self.end_in_order)  # which flushes: from tables
+        self.chq("import", *paths, "-q")  # over what is in tables, the same points again
+        self.check(files)
         self.chq("flush")
         self.check(files)
-        self.node.kill()
-        self.node.start()
-        self.check(files)
+        self.again(files, self.node.kill)
+        self.again(files, self.end_in_order)
+
+    def end_in_order(self):
         self.assertEqual(self.node.terminate(), 0)
+
+    def again(self, files, end):
+        """End the node this way, start it, look at everything."""
+        end()
         self.node.start()
         self.check(files)
 
