@@ -199,67 +199,72 @@ view_read(void *context, const ch_series_ref_t *series, int64_t start, int64_t e
 
 /* ---- summarise ---- */
 
-static void
-add_summary(ch_summary_t *sum, const ch_summary_t *part)
-{
-    if (part->count == 0)
-        return;
-    if (sum->count == 0) {
-        *sum = *part;
-        return;
-    }
-    sum->count += part->count;
-    sum->sum += part->sum;
-    sum->min = part->min < sum->min ? part->min : sum->min;
-    sum->max = part->max > sum->max ? part->max : sum->max;
-    if (part->first_time < sum->first_time) {
-        sum->first_time = part->first_time;
-        sum->first = part->first;
-    }
-    if (part->last_time > sum->last_time) {
-        sum->last_time = part->last_time;
-        sum->last = part->last;
-    }
-}
+/* What each table has of the series in [start, end). */
+typedef struct parts {
+    ch_summary_t *items;
+    size_t count, capacity;
+} parts_t;
 
-/* Headers answer only where no two parts of the series overlap in time: otherwise a point may have
- * been overwritten. */
 static ch_status_t
-view_summarise(void *context, const ch_series_ref_t *series, int64_t start, int64_t end,
-               ch_summary_t *summary_out)
+summarise_tables(const ch_view_t *view, const ch_series_ref_t *series, int64_t start,
+                 int64_t end, parts_t *parts)
 {
-    ch_view_t *view = context;
-    ch_summary_t sum = {0};
-    int64_t seen_until = CH_TIME_MIN;
-    bool any = false;
-    if (memtables_may_hold(view, series->id, start, end))
-        return CH_NOT_FOUND;
     for (size_t i = 0; i < view->version->table_count; i++) {
         ch_table_t *table = view->version->tables[i];
-        range_t range;
         ch_summary_t part = {0};
         if (!table_overlaps(table, start, end) ||
             !ch_sstable_may_contain(table->sstable, series->name, series->labels))
             continue;
-        ch_status_t status = ch_sstable_time_range(
-            table->sstable, series->name, series->labels, &range.min, &range.max);
-        if (status == CH_NOT_FOUND)
-            continue;
-        if (status >= 0 && any && range.min <= seen_until)
-            return CH_NOT_FOUND;
-        if (status >= 0)
-            status = ch_sstable_summarise(table->sstable, series->name, series->labels,
-                                          start, end, &part);
-        if (status == CH_ERR_UNSUPPORTED)
-            return CH_NOT_FOUND;
+        ch_status_t status = ch_sstable_summarise(table->sstable, series->name,
+                                                  series->labels, start, end, &part);
         if (status < 0)
-            return status;
-        add_summary(&sum, &part);
-        seen_until = range.max;
-        any = true;
+            return status == CH_ERR_UNSUPPORTED ? CH_NOT_FOUND : status;
+        if (status == CH_NOT_FOUND || part.count == 0)
+            continue;
+        if (parts->count == parts->capacity) {
+            parts->capacity = parts->capacity ? 2 * parts->capacity : 8;
+            parts->items =
+                ch_realloc(parts->items, parts->capacity * sizeof *parts->items);
+        }
+        parts->items[parts->count++] = part;
     }
-    *summary_out = sum;
     return CH_OK;
+}
+
+static int
+by_first_time(const void *a, const void *b)
+{
+    int64_t x = ((const ch_summary_t *)a)->first_time;
+    int64_t y = ((const ch_summary_t *)b)->first_time;
+    return (x > y) - (x < y);
+}
+
+/* Headers answer only where no two parts of the series overlap in the range: otherwise a point may have
+ * been overwritten. Tables are in order of age, which need not be that of time. */
+static ch_status_t
+view_summarise(void *context, const ch_series_ref_t *series, int64_t start, int64_t end,
+               ch_summary_t *summary_out)
+{
+    const ch_view_t *view = context;
+    ch_summary_t sum = {0};
+    parts_t parts = {0};
+    if (memtables_may_hold(view, series->id, start, end))
+        return CH_NOT_FOUND;
+    ch_status_t status = summarise_tables(view, series, start, end, &parts);
+    if (parts.count > 1)
+        qsort(parts.items, parts.count, sizeof *parts.items, by_first_time);
+    for (size_t i = 0; status == CH_OK && i < parts.count; i++) {
+#ifndef CH_FAULT_SUMMARY_OVERLAP_IGNORED
+        if (sum.count && parts.items[i].first_time <= sum.last_time)
+            status = CH_NOT_FOUND;
+#endif
+        if (status == CH_OK)
+            ch_summary_join(&sum, &parts.items[i]);
+    }
+    ch_free(parts.items);
+    if (status == CH_OK)
+        *summary_out = sum;
+    return status;
 }
 
 /* ---- the view ---- */

@@ -2,8 +2,8 @@
  *
  * Idea      An instant selector is the last point of its lookback window, a range function is a
  *           function of its range; so both slide one window over each series, which is read once.
- * Headers   Where windows do not overlap, sums and the like may come from chunk headers
- *           (source->summarise) without decoding a point.
+ * Headers   Where windows do not overlap, sums and the like, and what a counter that never fell has
+ *           grown by, may come from chunk headers (source->summarise) without decoding a point.
  */
 #include "query/promql_eval.h"
 
@@ -60,9 +60,30 @@ span_of(const ch_promql_eval_t *eval, int64_t *from_out, int64_t *end_out)
     *end_out = ch_promql_add_time(*end_out, 1);
 }
 
+/* rate, increase and delta need no point between the first and the last, unless a counter fell. */
+static bool
+summary_change(ch_promql_range_function_t function, const ch_summary_t *summary,
+               int64_t start, int64_t end, double *value_out)
+{
+    bool counter = function != ch_promql_delta;
+#ifndef CH_FAULT_SUMMARY_FALL_IGNORED
+    if (counter && summary->falls)
+        return false;
+#endif
+    const ch_promql_change_t change = {.count = summary->count,
+                                       .start = start,
+                                       .end = end,
+                                       .first_time = summary->first_time,
+                                       .last_time = summary->last_time,
+                                       .first = summary->first,
+                                       .increase = summary->last - summary->first};
+    *value_out = ch_promql_extrapolate(&change, counter, function == ch_promql_rate);
+    return true;
+}
+
 static bool
 summary_value(ch_promql_range_function_t function, const ch_summary_t *summary,
-              double *value_out)
+              int64_t start, int64_t end, double *value_out)
 {
     if (summary->count == 0)
         *value_out = ch_promql_absent();
@@ -76,6 +97,9 @@ summary_value(ch_promql_range_function_t function, const ch_summary_t *summary,
         *value_out = summary->max;
     else if (function == ch_promql_avg_over_time)
         *value_out = summary->sum / (double)summary->count;
+    else if (function == ch_promql_rate || function == ch_promql_increase ||
+             function == ch_promql_delta)
+        return summary_change(function, summary, start, end, value_out);
     else
         return false;
     return !isinf(*value_out); /* an overflowed sum has a finite mean: read */
@@ -86,7 +110,7 @@ function_has_summary(ch_promql_range_function_t function)
 {
     double unused;
     ch_summary_t one = {.count = 1};
-    return summary_value(function, &one, &unused);
+    return summary_value(function, &one, 0, 1, &unused);
 }
 
 /* One value from chunk headers; CH_NOT_FOUND when points must be read. */
@@ -103,7 +127,7 @@ value_from_summary(leaf_t *leaf, const ch_series_ref_t *series, int64_t start,
                                                  ch_promql_add_time(end, 1), &summary);
     if (status != CH_OK)
         return status;
-    if (!summary_value(leaf->function, &summary, value_out))
+    if (!summary_value(leaf->function, &summary, start, end, value_out))
         return CH_NOT_FOUND;
     return ch_promql_work(eval, 64);
 }

@@ -206,29 +206,42 @@ increase_raw(const ch_promql_window_t *window, bool counter)
     return increase;
 }
 
-static double
-extrapolate(const ch_promql_window_t *window, bool counter, bool per_second)
+double
+ch_promql_extrapolate(const ch_promql_change_t *change, bool counter, bool per_second)
 {
-    if (window->count < 2)
+    if (change->count < 2)
         return ch_promql_absent();
-    double increase = increase_raw(window, counter);
-    double to_start = span(window->start, window->times[0]);
-    double to_end = span(window->times[window->count - 1], window->end);
-    double sampled = span(window->times[0], window->times[window->count - 1]);
-    double distance = sampled / (double)(window->count - 1);
+    double increase = change->increase;
+    double to_start = span(change->start, change->first_time);
+    double to_end = span(change->last_time, change->end);
+    double sampled = span(change->first_time, change->last_time);
+    double distance = sampled / (double)(change->count - 1);
     double threshold = distance * 1.1;
     if (to_start >= threshold)
         to_start = distance / 2;
-    if (counter && increase > 0 && window->values[0] >= 0) {
-        double to_zero = sampled * (window->values[0] / increase);
+    if (counter && increase > 0 && change->first >= 0) {
+        double to_zero = sampled * (change->first / increase);
         to_start = to_zero < to_start ? to_zero : to_start;
     }
     if (to_end >= threshold)
         to_end = distance / 2;
     double factor = (sampled + to_start + to_end) / sampled;
     if (per_second)
-        factor /= span(window->start, window->end);
+        factor /= span(change->start, change->end);
     return increase * factor;
+}
+
+static double
+extrapolate(const ch_promql_window_t *window, bool counter, bool per_second)
+{
+    const ch_promql_change_t change = {.count = window->count,
+                                       .start = window->start,
+                                       .end = window->end,
+                                       .first_time = window->times[0],
+                                       .last_time = window->times[window->count - 1],
+                                       .first = window->values[0],
+                                       .increase = increase_raw(window, counter)};
+    return ch_promql_extrapolate(&change, counter, per_second);
 }
 
 double

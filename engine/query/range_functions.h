@@ -49,6 +49,19 @@ typedef struct ch_promql_variance {
 void ch_promql_variance_add(ch_promql_variance_t *variance, double value);
 double ch_promql_variance_value(const ch_promql_variance_t *variance);
 
+/// What rate, increase and delta know of a window: (start, end].
+typedef struct ch_promql_change {
+    size_t count; /* points; below 2 there is no change */
+    int64_t start, end;
+    int64_t first_time, last_time;
+    double first;
+    double increase; /* last - first; of counters, plus the value before each fall */
+} ch_promql_change_t;
+
+/// The change extrapolated to the borders of the window.
+double ch_promql_extrapolate(const ch_promql_change_t *change, bool counter,
+                             bool per_second);
+
 double ch_promql_avg_over_time(const ch_promql_window_t *window);
 double ch_promql_changes(const ch_promql_window_t *window);
 double ch_promql_count_over_time(const ch_promql_window_t *window);

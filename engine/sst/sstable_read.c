@@ -236,22 +236,6 @@ ch_sstable_time_range(ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t labels,
     return status;
 }
 
-/* Add a later part to a summary. */
-static void
-summary_join(ch_summary_t *to, const ch_summary_t *part)
-{
-    if (to->count == 0) {
-        *to = *part;
-        return;
-    }
-    to->count += part->count;
-    to->sum += part->sum;
-    to->min = part->min < to->min ? part->min : to->min;
-    to->max = part->max > to->max ? part->max : to->max;
-    to->last_time = part->last_time;
-    to->last = part->last;
-}
-
 static ch_status_t
 as_float(ch_value_t value, double *out)
 {
@@ -286,7 +270,7 @@ summarise_points(const ch_points_t *points, size_t from, size_t to, ch_summary_t
                                   .last_time = points->times[i],
                                   .first = value,
                                   .last = value};
-        summary_join(summary, &one);
+        ch_summary_join(summary, &one);
     }
     return CH_OK;
 }
@@ -302,8 +286,9 @@ summarise_entry(const ch_chunk_t *chunk, ch_summary_t *summary)
                                 .first_time = chunk->time_first,
                                 .last_time = chunk->time_last,
                                 .first = chunk->first,
-                                .last = chunk->last};
-    summary_join(summary, &whole);
+                                .last = chunk->last,
+                                .falls = chunk->flags & CH_CHUNK_COUNTER_RESET};
+    ch_summary_join(summary, &whole);
 }
 
 static bool

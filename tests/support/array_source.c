@@ -175,6 +175,7 @@ array_summarise(void *context, const ch_series_ref_t *series, int64_t start, int
             summary.first_time = points->times[i];
             summary.first = summary.min = summary.max = value;
         }
+        summary.falls = summary.falls || (summary.count > 1 && value < summary.last);
         summary.sum += value;
         summary.min = value < summary.min ? value : summary.min;
         summary.max = value > summary.max ? value : summary.max;

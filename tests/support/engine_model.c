@@ -285,7 +285,8 @@ compare_summary(const ch_source_t *source, const ch_series_ref_t *ref,
     if (source->summarise(source->context, ref, start, end, &summary) != CH_OK)
         return;
     uint64_t count = 0;
-    double min = 0, max = 0;
+    double min = 0, max = 0, first = 0, last = 0;
+    bool falls = false;
     for (int64_t second = 0; second < CH_MODEL_TIMES * 4; second++) {
         if (!expected->present[second] || second * SECOND < start ||
             second * SECOND >= end)
@@ -296,12 +297,18 @@ compare_summary(const ch_source_t *source, const ch_series_ref_t *ref,
                                                       : (double)value.i64;
         min = count == 0 || number < min ? number : min;
         max = count == 0 || number > max ? number : max;
+        first = count == 0 ? number : first;
+        falls = falls || (count > 0 && number < last);
+        last = number;
         count++;
     }
     assert_int_equal(summary.count, count);
     if (count) {
         assert_true(summary.min == min);
         assert_true(summary.max == max);
+        assert_true(summary.first == first);
+        assert_true(summary.last == last);
+        assert_true(summary.falls || !falls);
     }
 }
 

@@ -291,6 +291,55 @@ test_a_bite_of_a_long_series_costs_a_bite(void **state)
     ch_rig_release(&rig);
 }
 
+static ch_status_t
+summarise_long(ch_rig_t *rig, int64_t start, int64_t end, ch_summary_t *sum)
+{
+    ch_selector_t *selector = NULL;
+    ch_view_t *view = NULL;
+    ch_series_list_t list = {0};
+    uint64_t lsn;
+    assert_int_equal(ch_engine_flush(rig->engine, &lsn), CH_OK);
+    assert_int_equal(ch_selector_parse(ch_bytes_text("long"), &selector), CH_OK);
+    assert_int_equal(ch_view_open(rig->engine, &view), CH_OK);
+    const ch_source_t *source = ch_view_source(view);
+    assert_int_equal(source->select(source->context, selector, start, end, 10, &list),
+                     CH_OK);
+    assert_int_equal(list.count, 1);
+    *sum = (ch_summary_t){0};
+    ch_status_t status = source->summarise(source->context, list.items, start, end, sum);
+    ch_series_list_release(&list);
+    ch_view_destroy(&view);
+    ch_selector_destroy(&selector);
+    return status;
+}
+
+/* Goal: headers of several tables answer for a series wherever its parts do not overlap, in whatever order
+ * they were written. */
+static void
+test_headers_of_tables_in_any_order_answer(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_summary_t sum;
+    ch_rig_init(&rig, ch_test_seed());
+    append_run(&rig, 10000, 1, LONG_BATCH, 3.0);
+    assert_int_equal(summarise_long(&rig, CH_TIME_MIN, CH_TIME_MAX, &sum), CH_OK);
+    append_run(&rig, 0, 1, LONG_BATCH, 1.0);
+    assert_int_equal(summarise_long(&rig, CH_TIME_MIN, CH_TIME_MAX, &sum), CH_OK);
+    assert_int_equal(sum.count, 1000);
+    assert_true(sum.sum == 2000 && sum.first == 1 && sum.last == 3 && !sum.falls);
+    assert_int_equal(sum.first_time, 0);
+    assert_int_equal(sum.last_time, 10499);
+    append_run(&rig, 20000, 1, LONG_BATCH, 2.0);
+    assert_int_equal(summarise_long(&rig, CH_TIME_MIN, CH_TIME_MAX, &sum), CH_OK);
+    assert_true(sum.count == 1500 && sum.falls);
+    append_run(&rig, 250, 1, 10, 9.0);
+    assert_int_equal(summarise_long(&rig, CH_TIME_MIN, CH_TIME_MAX, &sum), CH_NOT_FOUND);
+    assert_int_equal(summarise_long(&rig, 1000, CH_TIME_MAX, &sum), CH_OK);
+    assert_true(sum.count == 1000 && sum.first == 3);
+    ch_rig_release(&rig);
+}
+
 static void
 test_second_open_is_refused(void **state)
 {
@@ -448,6 +497,7 @@ main(void)
         cmocka_unit_test(test_records_without_points_leave_the_log),
         cmocka_unit_test(test_refusals_alone_force_a_flush),
         cmocka_unit_test(test_a_bite_of_a_long_series_costs_a_bite),
+        cmocka_unit_test(test_headers_of_tables_in_any_order_answer),
         cmocka_unit_test(test_second_open_is_refused),
         cmocka_unit_test(test_lost_manifest_is_not_made_anew),
         cmocka_unit_test(test_a_cut_manifest_is_refused_and_nothing_is_removed),

@@ -151,6 +151,7 @@ expected_summary(const ch_points_t *points, size_t from, size_t to, ch_summary_t
         sum->sum += v;
         sum->min = v < sum->min ? v : sum->min;
         sum->max = v > sum->max ? v : sum->max;
+        sum->falls = sum->falls || (sum->count > 1 && v < sum->last);
         sum->last = v;
         sum->last_time = points->times[i];
     }
@@ -181,6 +182,7 @@ check_summary(fixture_t *fixture, const ch_sst_model_series_t *series, bool whol
     assert_int_equal(sum.last_time, expected.last_time);
     assert_true(sum.first == expected.first && sum.last == expected.last);
     assert_true(sum.min == expected.min && sum.max == expected.max);
+    assert_true(sum.falls || !expected.falls);
     double slack = 1e-9 * (fabs(expected.sum) + fabs(expected.max) + fabs(expected.min));
     assert_true(sum.sum == expected.sum || fabs(sum.sum - expected.sum) <= slack ||
                 !isfinite(slack));
@@ -444,8 +446,45 @@ test_summaries_come_from_chunk_entries(void **state)
                                               (int64_t)from * 10, (int64_t)to * 10, &sum),
                          CH_OK);
         assert_true(sum.sum == expected.sum && sum.count == expected.count);
+        assert_int_equal(sum.falls, expected.falls);
     }
     fixture_release(&fixture);
+}
+
+/* Goal: a counter's reset is seen wherever it stands: within a chunk, between two, not at all. */
+static void
+test_summaries_say_where_counters_fall(void **state)
+{
+    (void)state;
+    enum { POINTS = 3 * CH_CHUNK_POINTS_TARGET };
+    static const int64_t falls_at[] = {POINTS, 100, CH_CHUNK_POINTS_TARGET,
+                                       2 * CH_CHUNK_POINTS_TARGET, POINTS - 1};
+    for (size_t f = 0; f < sizeof falls_at / sizeof *falls_at; f++) {
+        fixture_t fixture;
+        fixture_init(&fixture, 650 + f);
+        ch_sst_model_random(&fixture.model, &fixture.rng, 1, 1);
+        ch_points_t *points = &fixture.model.series[0].points;
+        ch_points_clear(points);
+        for (int64_t i = 0; i < POINTS; i++)
+            ch_points_append(points, i,
+                             ch_value_int(i < falls_at[f] ? 1000 + i : i - falls_at[f]));
+        fixture.model.points = points->count;
+        write_and_open(&fixture);
+        for (int i = 0; i < 200; i++)
+            check_summary(&fixture, &fixture.model.series[0], i == 0);
+        for (int64_t start = 0; start < POINTS; start += 97) {
+            ch_summary_t sum, expected;
+            assert_true(expected_summary(points, (size_t)start, POINTS, &expected));
+            assert_int_equal(
+                ch_sstable_summarise(fixture.sstable,
+                                     ch_bytes_text(fixture.model.series[0].name),
+                                     ch_bytes_text(fixture.model.series[0].labels), start,
+                                     CH_TIME_MAX, &sum),
+                CH_OK);
+            assert_int_equal(sum.falls, expected.falls);
+        }
+        fixture_release(&fixture);
+    }
 }
 
 /* Goal: fields that share their instants share the time column. Method: ten fields with irregular
@@ -587,6 +626,7 @@ main(void)
         cmocka_unit_test(test_huge_series_span_many_blocks),
         cmocka_unit_test(test_long_strings_are_cut_into_more_chunks),
         cmocka_unit_test(test_summaries_come_from_chunk_entries),
+        cmocka_unit_test(test_summaries_say_where_counters_fall),
         cmocka_unit_test(test_equal_time_columns_are_stored_once),
         cmocka_unit_test(test_visitors_may_stop_and_may_ask),
         cmocka_unit_test(test_other_versions_and_numbers_are_refused),

@@ -30,7 +30,26 @@ typedef struct ch_summary {
     double sum, min, max;
     int64_t first_time, last_time;
     double first, last;
+    bool
+        falls; /* some value is less than the one before it: no counter, or one that was reset */
 } ch_summary_t;
+
+/// Add a part that lies behind all that `to` sums up.
+static inline void
+ch_summary_join(ch_summary_t *to, const ch_summary_t *part)
+{
+    if (to->count == 0 || part->count == 0) {
+        *to = to->count == 0 ? *part : *to;
+        return;
+    }
+    to->falls = to->falls || part->falls || part->first < to->last;
+    to->count += part->count;
+    to->sum += part->sum;
+    to->min = part->min < to->min ? part->min : to->min;
+    to->max = part->max > to->max ? part->max : to->max;
+    to->last_time = part->last_time;
+    to->last = part->last;
+}
 
 typedef struct ch_source {
     void *context;
