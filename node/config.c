@@ -15,7 +15,7 @@
 #include "ch/alloc.h"
 #include "ch/assert.h"
 #include "ch/log.h"
-#include "suggest.h"
+#include "ch/suggest.h"
 
 enum { NAME_BYTES = 128, LINE_BYTES = 190 /* inih is built with lines of 200 bytes */ };
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "suggest.h"
+#include "ch/suggest.h"
 
 typedef struct command_line {
     int argc;

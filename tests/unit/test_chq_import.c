@@ -103,15 +103,71 @@ test_csv_types_are_those_of_the_column(void **state)
     begin_csv(&import, floats);
     assert_string_equal(parse(chq_import_csv_line, &import, floats[1]),
                         "k@1000000000=5;");
-    const char *const wide[] = {"time,a,\"b,c\"", "1,5,x", "2,,\"say \"\"hi\"\"\"", NULL};
+    const char *const wide[] = {"time,a,\"b{h=\"\"c,d\"\"}\"", "1,5,x",
+                                "2,,\"say \"\"hi\"\"\"", NULL};
     begin_csv(&import, wide);
     assert_string_equal(parse(chq_import_csv_line, &import, wide[1]),
-                        "k_a@1000000000=5i;k_b,c@1000000000='x';");
+                        "k_a@1000000000=5i;k_b{h=\"c,d\"}@1000000000='x';");
     assert_string_equal(parse(chq_import_csv_line, &import, wide[2]),
-                        "k_b,c@2000000000='say \"hi\"';");
+                        "k_b{h=\"c,d\"}@2000000000='say \"hi\"';");
     assert_string_equal(parse(chq_import_csv_line, &import, "soon,1,2"),
                         "\"soon\" is no time");
-    assert_string_equal(parse(chq_import_csv_line, &import, "1,2"), "2 of 3 columns");
+    assert_string_equal(parse(chq_import_csv_line, &import, "1,2"),
+                        "2 columns, the header has 3");
+    assert_string_equal(parse(chq_import_csv_line, &import, "1,2,3,4"),
+                        "3 and more columns, the header has 3");
+    chq_csv_release();
+}
+
+/* Spaces around numbers do not make strings of them; quoted ones are part of the cell. */
+static void
+test_csv_spaces_do_not_count(void **state)
+{
+    (void)state;
+    chq_import_t import = new_import("k");
+    const char *const lines[] = {"time , value", "1, 5", " 2\t,6 ", NULL};
+    begin_csv(&import, lines);
+    assert_string_equal(parse(chq_import_csv_line, &import, lines[1]),
+                        "k@1000000000=5i;");
+    assert_string_equal(parse(chq_import_csv_line, &import, lines[2]),
+                        "k@2000000000=6i;");
+    assert_string_equal(parse(chq_import_csv_line, &import, "3,\" 7 \""),
+                        "k@3000000000=' 7 ';");
+    chq_csv_release();
+}
+
+static void
+test_csv_time_may_stand_anywhere(void **state)
+{
+    (void)state;
+    chq_import_t import = new_import(NULL);
+    const char *const lines[] = {"a,Timestamp,b", "5,1,2.5", NULL};
+    begin_csv(&import, lines);
+    assert_string_equal(parse(chq_import_csv_line, &import, lines[1]),
+                        "a@1000000000=5i;b@1000000000=2.5;");
+    chq_csv_release();
+}
+
+static void
+test_csv_header_faults(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *said;
+    } bad[] = {{"time,a,a", "both named"},   {"time,a=b,c", "no series key"},
+               {"time,,c", "no series key"}, {"time;a;b", "commas"},
+               {"time\ta", "commas"},        {"1,2,3", "name the columns"},
+               {"", "name the columns"}};
+    chq_import_t import = new_import(NULL);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char line[64], error[160];
+        snprintf(line, sizeof line, "%s", bad[i].line);
+        assert_false(chq_csv_header(&import, line, error, sizeof error));
+        assert_non_null(strstr(error, bad[i].said));
+    }
+    import.key_single = "file";
+    char line[] = "time,", error[160];
+    assert_true(chq_csv_header(&import, line, error, sizeof error));
     chq_csv_release();
 }
 
@@ -138,6 +194,8 @@ test_line_protocol(void **state)
     assert_string_equal(parse(chq_import_influx_line, &import, "# a comment"), "");
     assert_string_equal(parse(chq_import_influx_line, &import, "m\\ n f=3u 1"),
                         "m n[]@1 f:3i;");
+    assert_string_equal(parse(chq_import_influx_line, &import, " m f=1 1 "),
+                        "m[]@1 f:1;");
     static const char *const bad[] = {
         "cpu",          "cpu f",      "cpu,host f=1",
         "cpu f=\"open", "cpu f=1x 3", "cpu f=1 soon",
@@ -172,6 +230,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_csv_types_are_those_of_the_column),
         cmocka_unit_test(test_csv_without_header_is_refused),
+        cmocka_unit_test(test_csv_spaces_do_not_count),
+        cmocka_unit_test(test_csv_time_may_stand_anywhere),
+        cmocka_unit_test(test_csv_header_faults),
         cmocka_unit_test(test_line_protocol),
         cmocka_unit_test(test_ndjson),
     };

@@ -18,6 +18,7 @@ test_times_people_write(void **state)
                 {"2023-11-15T00:13:20+02:00", 1700000000000000000},
                 {"2023-11-14T22:13:20.000000001Z", 1700000000000000001},
                 {"1970-01-01", 0},
+                {"2024-02-29", 1709164800000000000},
                 {"1969-12-31T23:59:59.5Z", -500000000},
                 {"1700000000", 1700000000000000000},
                 {"1700000000000", 1700000000000000000},
@@ -32,8 +33,10 @@ test_times_people_write(void **state)
         assert_int_equal(time, good[i].time);
     }
     static const char *const bad[] = {
-        "",      "yesterday", "2023-13-01",           "2023-11-14T25:00", "now-",
-        "now-5", "12x",       "2023-11-14T22:13:20Q", "9999-01-01",       "2023-11-14T"};
+        "",           "yesterday",   "2023-13-01", "2023-11-14T25:00",
+        "now-",       "now-5",       "12x",        "2023-11-14T22:13:20Q",
+        "9999-01-01", "2023-11-14T", "2023-02-29", "2023-04-31T00:00:00Z",
+        "2023-11-00"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         int64_t time;
         assert_false(chq_time_parse(bad[i], now, &time));
@@ -90,6 +93,11 @@ test_values_are_typed_by_their_looks(void **state)
     assert_int_equal(chq_value_parse("true").type, CITYHALL_BOOL);
     assert_int_equal(chq_value_parse("0x10").type, CITYHALL_STRING);
     assert_int_equal(chq_value_parse("").type, CITYHALL_STRING);
+    assert_int_equal(chq_value_parse("1e400").type, CITYHALL_STRING);
+    assert_int_equal(chq_value_parse("-inf").type, CITYHALL_FLOAT);
+    assert_int_equal(chq_value_parse("nan").type, CITYHALL_FLOAT);
+    assert_int_equal(chq_value_parse("nan(x)").type, CITYHALL_STRING);
+    assert_int_equal(chq_value_parse("1e-320").type, CITYHALL_FLOAT);
     char text[CHQ_NUMBER_BYTES];
     assert_string_equal(chq_double_format(0.75, false, text), "0.75");
     assert_string_equal(chq_double_format(3, false, text), "3");

@@ -5,7 +5,7 @@
 #include <unistd.h>
 #include "ch/log.h"
 #include "config.h"
-#include "suggest.h"
+#include "ch/suggest.h"
 
 static char path[64];
 

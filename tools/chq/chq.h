@@ -20,12 +20,15 @@ enum {
     CHQ_EXIT_LOCAL = 5,       /* a file here cannot be read or written */
 };
 
+enum { CHQ_TIMEOUT_MS_MAX = 86400000 };
+
 typedef struct chq {
     const char *command;
-    const char *node;   /* query endpoint */
-    const char *ingest; /* ingest endpoint */
-    uint32_t timeout_ms;
+    const char *node;    /* query endpoint */
+    const char *ingest;  /* ingest endpoint */
+    uint32_t timeout_ms; /* at most CHQ_TIMEOUT_MS_MAX */
     chq_format_t format;
+    bool format_given; /* by -o */
     bool color, quiet;
     int argc; /* what is left for the subcommand, options first or in between */
     char **argv;
@@ -53,13 +56,25 @@ extern const unsigned chq_command_count;
 /// `--name VALUE` or `--name=VALUE` of the subcommand (removed from argv); NULL when absent.
 /// `--name` without a value says so and exits with CHQ_EXIT_USAGE.
 const char *chq_option(chq_t *chq, const char *name);
+/// Remove `count` words from `at` on.
+void chq_take(chq_t *chq, int at, int count);
 /// `--name`, removed from argv.
 bool chq_switch(chq_t *chq, const char *name);
 /// After all options were taken: exits with CHQ_EXIT_USAGE when one is left, or when the number of
 /// arguments is not in [least, most].
 void chq_arguments(chq_t *chq, int least, int most);
+/// The row of the table of subcommands, or NULL.
+const chq_command_t *chq_find_command(const char *name);
+/// Exits: no such subcommand; names the nearest.
+_Noreturn void chq_no_command(const char *name);
 
-/// The time range of --start, --end, --last; false when none was given. Exits on nonsense.
+int64_t chq_now_ns(void);
+/// The time of option `name` (removed), `otherwise` when absent. Exits on nonsense.
+int64_t chq_time(chq_t *chq, const char *name, int64_t otherwise);
+/// A duration above 0 of option `name`, or `otherwise`. Exits on nonsense.
+int64_t chq_duration(chq_t *chq, const char *name, int64_t otherwise);
+/// The time range of --start, --end, --last; false when none was given. What was not given keeps its
+/// value. Exits on nonsense.
 bool chq_range(chq_t *chq, int64_t *start, int64_t *end);
 /// A positive whole number of option `name`, or `otherwise`. Exits on nonsense.
 uint64_t chq_number(chq_t *chq, const char *name, uint64_t otherwise);
@@ -72,8 +87,17 @@ _Noreturn void chq_die(int code, const char *format, ...)
 
 /// A reader on --node; exits when it cannot be made.
 cityhall_reader_t *chq_reader(const chq_t *chq);
+/// A producer's options from the global ones; the caller names it.
+cityhall_producer_options_t chq_producer_options(const chq_t *chq);
+/// Open one; exits when its endpoints are none.
+cityhall_producer_t *chq_producer(const cityhall_producer_options_t *options);
 /// Say what went wrong with the last call, and give the exit code for it.
-int chq_reader_failed(const cityhall_reader_t *reader, cityhall_status_t status);
+int chq_reader_failed(const chq_t *chq, const cityhall_reader_t *reader,
+                      cityhall_status_t status);
+/// End of an answer: finish the output (or drop it when the answer broke off), destroy the reader, give
+/// the exit code. `nothing` is said when no row came.
+int chq_finish(const chq_t *chq, cityhall_reader_t **reader, chq_output_t **output,
+               cityhall_status_t status, const char *nothing);
 
 int chq_cmd_put(chq_t *chq);
 int chq_cmd_get(chq_t *chq);

@@ -8,18 +8,6 @@
 #include "chq/chq.h"
 #include "chq/text.h"
 
-static int
-finish(cityhall_reader_t *reader, chq_output_t *output, cityhall_status_t status)
-{
-    long rows = chq_output_end(&output);
-    int code = status < 0 ? chq_reader_failed(reader, status)
-               : rows < 0 ? CHQ_EXIT_LOCAL
-               : rows     ? CHQ_EXIT_OK
-                          : CHQ_EXIT_NOTHING;
-    cityhall_reader_destroy(&reader);
-    return code;
-}
-
 int
 chq_cmd_labels(chq_t *chq)
 {
@@ -38,7 +26,8 @@ chq_cmd_labels(chq_t *chq)
         chq_cell_t cell = chq_cell_text(names[i]);
         chq_output_row(output, &cell);
     }
-    return finish(reader, output, status);
+    return chq_finish(chq, &reader, &output, status,
+                      chq->argc ? "no values" : "no labels");
 }
 
 int
@@ -60,15 +49,12 @@ chq_cmd_ping(chq_t *chq)
         (void)snprintf(term, sizeof term, "%" PRIu64, ping.term);
         (void)snprintf(lsn, sizeof lsn, "%" PRIu64, ping.lsn);
         (void)snprintf(ms, sizeof ms, "%.2f", took);
-        chq_cell_t cells[6] = {chq_cell_text(ping.node),
-                               chq_cell_text(ping.role),
-                               chq_cell_text(ping.version),
-                               {term, true},
-                               {lsn, true},
-                               {ms, true}};
+        chq_cell_t cells[6] = {chq_cell_text(ping.node),    chq_cell_text(ping.role),
+                               chq_cell_text(ping.version), chq_cell_literal(term),
+                               chq_cell_literal(lsn),       chq_cell_literal(ms)};
         chq_output_row(output, cells);
     }
-    return finish(reader, output, status);
+    return chq_finish(chq, &reader, &output, status, "no answer");
 }
 
 /* ---- replies that are maps */
@@ -112,7 +98,7 @@ number_cell(const msgpack_object *object, char scratch[48])
     else if (object && (object->type == MSGPACK_OBJECT_FLOAT64 ||
                         object->type == MSGPACK_OBJECT_FLOAT32))
         chq_double_format(object->via.f64, false, scratch);
-    return (chq_cell_t){scratch, true};
+    return chq_cell_literal(scratch);
 }
 
 /* One counter a row; a histogram's parts are rows of their own, `name.part`. */
@@ -144,7 +130,7 @@ ask_map(chq_t *chq, const char *op, const char *field, const char *const *column
         unsigned count,
         void (*print)(chq_output_t *output, const char *name,
                       const msgpack_object *value),
-        const char *prefix)
+        const char *prefix, const char *nothing)
 {
     cityhall_reader_t *reader = chq_reader(chq);
     const void *reply = NULL;
@@ -166,7 +152,7 @@ ask_map(chq_t *chq, const char *op, const char *field, const char *const *column
             print(output, name, &map->via.map.ptr[i].val);
     }
     msgpack_unpacked_destroy(&whole);
-    return finish(reader, output, status);
+    return chq_finish(chq, &reader, &output, status, nothing);
 }
 
 int
@@ -175,7 +161,7 @@ chq_cmd_stats(chq_t *chq)
     static const char *const columns[] = {"name", "value"};
     chq_arguments(chq, 0, 1);
     return ask_map(chq, "stats", "stats", columns, 2, print_stat,
-                   chq->argc ? chq->argv[0] : "");
+                   chq->argc ? chq->argv[0] : "", "no counter begins like this");
 }
 
 static void
@@ -201,7 +187,8 @@ chq_cmd_producers(chq_t *chq)
     static const char *const columns[] = {"producer", "epoch", "durable",    "replicated",
                                           "rejected", "gaps",  "duplicates", "last_time"};
     chq_arguments(chq, 0, 0);
-    return ask_map(chq, "producers", "producers", columns, 8, print_producer, "");
+    return ask_map(chq, "producers", "producers", columns, 8, print_producer, "",
+                   "no producers");
 }
 
 static int
@@ -212,7 +199,7 @@ ask_plain(chq_t *chq, const char *op)
     const void *reply;
     size_t size;
     cityhall_status_t status = cityhall_reader_op(reader, op, &reply, &size);
-    int code = status < 0 ? chq_reader_failed(reader, status) : CHQ_EXIT_OK;
+    int code = status < 0 ? chq_reader_failed(chq, reader, status) : CHQ_EXIT_OK;
     cityhall_reader_destroy(&reader);
     return code;
 }

@@ -36,11 +36,12 @@ help_for(const chq_command_t *command)
 int
 chq_cmd_help(chq_t *chq)
 {
-    for (unsigned i = 0; chq->argc > 0 && i < chq_command_count; i++)
-        if (strcmp(chq_commands[i].name, chq->argv[0]) == 0)
-            return help_for(&chq_commands[i]);
-    if (chq->argc > 0)
-        chq_die(CHQ_EXIT_USAGE, "no subcommand %s; see chq help", chq->argv[0]);
+    if (chq->argc > 0) {
+        const chq_command_t *command = chq_find_command(chq->argv[0]);
+        if (!command)
+            chq_no_command(chq->argv[0]);
+        return help_for(command);
+    }
     (void)puts("usage: chq SUBCOMMAND [ARGUMENTS] [OPTIONS]\n\nAsk a CityHall node, and "
                "feed it.\n");
     for (unsigned i = 0; i < chq_command_count; i++)

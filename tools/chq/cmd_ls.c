@@ -1,7 +1,6 @@
 /* cmd_ls.c - what is there? Series with their newest value and its age. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "chq/chq.h"
 #include "chq/text.h"
@@ -43,16 +42,13 @@ print_newest(cityhall_reader_t *reader, chq_output_t *output, const char *key)
     cityhall_status_t status = cityhall_reader_get(reader, key, INT64_MAX, &time, &value);
     if (status != CITYHALL_OK)
         return status;
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
     char scratch[48], age[CHQ_NUMBER_BYTES];
-    char *owned = NULL;
-    int64_t age_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - time;
-    chq_cell_t cells[3] = {chq_cell_text(key),
-                           chq_cell_value(output, value, scratch, &owned),
+    int64_t age_ns;
+    if (__builtin_sub_overflow(chq_now_ns(), time, &age_ns))
+        age_ns = time < 0 ? INT64_MAX : INT64_MIN;
+    chq_cell_t cells[3] = {chq_cell_text(key), chq_cell_value(output, value, scratch),
                            chq_cell_text(chq_age_format(age_ns, age))};
     chq_output_row(output, cells);
-    free(owned);
     return CITYHALL_OK;
 }
 
@@ -73,15 +69,9 @@ chq_cmd_ls(chq_t *chq)
         free(keys.items[i]);
     }
     free(keys.items);
-    long rows = chq_output_end(&output);
-    int code = status < 0 ? chq_reader_failed(reader, status)
-               : rows < 0 ? CHQ_EXIT_LOCAL
-               : rows     ? CHQ_EXIT_OK
-                          : CHQ_EXIT_NOTHING;
-    if (code == CHQ_EXIT_NOTHING && !chq->quiet)
-        chq_say("no series");
-    if (keys.count == limit && !chq->quiet)
-        chq_say("the first %llu series; --limit gives more", (unsigned long long)limit);
-    cityhall_reader_destroy(&reader);
+    int code = chq_finish(chq, &reader, &output, status, "no series");
+    if (code == CHQ_EXIT_OK && keys.count == limit && !chq->quiet)
+        chq_say("only %llu series are asked for; --limit N asks for more",
+                (unsigned long long)limit);
     return code;
 }

@@ -108,7 +108,7 @@ chq_cmd_plot(chq_t *chq)
     chq_plot_t plot = {job.runs, job.count, start, end, 0, 0, chq->argv[0]};
     int code = CHQ_EXIT_OK;
     if (status < 0) {
-        code = chq_reader_failed(reader, status);
+        code = chq_reader_failed(chq, reader, status);
     } else if (!chq_plot_scale(&plot)) {
         chq_say("nothing to draw%s",
                 ranged ? "" : " in the last hour; --last or --start says when");

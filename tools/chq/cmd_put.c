@@ -1,7 +1,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "chq/chq.h"
@@ -27,7 +26,7 @@ typed_value(const char *type, const char *text)
         chq_die(CHQ_EXIT_USAGE, "--type %s: int, float, bool or string", type);
     }
     if (!good)
-        chq_die(CHQ_EXIT_USAGE, "%s is no %s", text, type);
+        chq_die(CHQ_EXIT_USAGE, "\"%.40s\" is no %s", text, type);
     return value;
 }
 
@@ -41,29 +40,18 @@ say_reject(void *context, const cityhall_reject_t *reject)
 int
 chq_cmd_put(chq_t *chq)
 {
-    const char *time_text = chq_option(chq, "time"), *type = chq_option(chq, "type");
+    const char *type = chq_option(chq, "type");
+    int64_t time = chq_time(chq, "time", CITYHALL_TIME_RECEIVED);
     chq_arguments(chq, 2, 2);
     cityhall_value_t value = typed_value(type, chq->argv[1]);
-    int64_t time = CITYHALL_TIME_RECEIVED;
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    if (time_text &&
-        !chq_time_parse(time_text, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec, &time))
-        chq_die(CHQ_EXIT_USAGE, "--time %s: no time", time_text);
-    char producer_name[64], error[256];
+    char producer_name[64];
     bool rejected = false;
     (void)snprintf(producer_name, sizeof producer_name, "chq/%ld", (long)getpid());
-    cityhall_producer_options_t options;
-    cityhall_producer_options_init(&options);
-    options.ingest = chq->ingest;
-    options.query = chq->node;
+    cityhall_producer_options_t options = chq_producer_options(chq);
     options.producer = producer_name;
-    options.request_timeout_ms = chq->timeout_ms;
     options.on_reject = say_reject;
     options.on_reject_context = &rejected;
-    cityhall_producer_t *producer = NULL;
-    if (cityhall_producer_open(&options, &producer, error, sizeof error) < 0)
-        chq_die(CHQ_EXIT_USAGE, "%s", error);
+    cityhall_producer_t *producer = chq_producer(&options);
     cityhall_status_t status =
         cityhall_producer_point(producer, chq->argv[0], time, value);
     if (status < 0) {
@@ -76,9 +64,11 @@ chq_cmd_put(chq_t *chq)
         status =
             cityhall_producer_wait(producer, CITYHALL_DURABLE, (int32_t)chq->timeout_ms);
     if (status < 0)
-        chq_say("not durable: %s; is the node running? (--node, --ingest)",
-                *cityhall_producer_error(producer) ? cityhall_producer_error(producer)
-                                                   : "no answer in time");
+        chq_say("not durable within %.3g s; is the node running? (--node %s, --ingest "
+                "%s)%s%s",
+                chq->timeout_ms / 1e3, chq->node, chq->ingest,
+                status == CITYHALL_ERR_TIMEOUT ? "" : ": ",
+                status == CITYHALL_ERR_TIMEOUT ? "" : cityhall_producer_error(producer));
     cityhall_producer_destroy(&producer);
     return status < 0 ? CHQ_EXIT_UNREACHABLE : rejected ? CHQ_EXIT_REFUSED : CHQ_EXIT_OK;
 }

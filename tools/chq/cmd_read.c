@@ -1,18 +1,8 @@
 /* cmd_read.c - read, query and series: answers that come as runs of points or as keys. */
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "chq/chq.h"
 #include "chq/text.h"
-
-static int64_t
-now_ns(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 static cityhall_value_t
 value_at(const cityhall_series_t *series, size_t i)
@@ -29,32 +19,27 @@ print_points(chq_output_t *output, const cityhall_series_t *series, size_t most)
 {
     for (size_t i = 0; i < series->count && i < most; i++) {
         char stamp[CHQ_TIME_BYTES], scratch[48];
-        char *owned = NULL;
-        chq_cell_t cells[3] = {
-            chq_cell_text(chq_time_format(series->times[i], stamp)),
-            chq_cell_text(series->key),
-            chq_cell_value(output, value_at(series, i), scratch, &owned)};
+        chq_cell_t cells[3] = {chq_cell_text(chq_time_format(series->times[i], stamp)),
+                               chq_cell_text(*series->key ? series->key : "{}"),
+                               chq_cell_value(output, value_at(series, i), scratch)};
         chq_output_row(output, cells);
-        free(owned);
     }
 }
 
 /* All that the reader still has, as time, series, value. */
 static int
-print_runs(chq_t *chq, cityhall_reader_t *reader, uint64_t most)
+print_runs(chq_t *chq, cityhall_reader_t **reader, cityhall_status_t status,
+           uint64_t most, const char *nothing)
 {
     static const char *const columns[] = {"time", "series", "value"};
     chq_output_t *output = chq_output_new(stdout, chq->format, chq->color, columns, 3);
     cityhall_series_t series;
-    cityhall_status_t status = CITYHALL_OK;
-    while (most > 0 && (status = cityhall_reader_next(reader, &series)) == CITYHALL_OK) {
+    while (status >= 0 && most > 0 &&
+           (status = cityhall_reader_next(*reader, &series)) == CITYHALL_OK) {
         print_points(output, &series, most);
         most -= series.count < most ? series.count : most;
     }
-    long rows = chq_output_end(&output);
-    if (status < 0)
-        return chq_reader_failed(reader, status);
-    return rows < 0 ? CHQ_EXIT_LOCAL : rows == 0 ? CHQ_EXIT_NOTHING : CHQ_EXIT_OK;
+    return chq_finish(chq, reader, &output, status, nothing);
 }
 
 int
@@ -66,46 +51,43 @@ chq_cmd_read(chq_t *chq)
     chq_arguments(chq, 1, 1);
     cityhall_reader_t *reader = chq_reader(chq);
     cityhall_status_t status = cityhall_reader_read(reader, chq->argv[0], start, end);
-    int code =
-        status < 0 ? chq_reader_failed(reader, status) : print_runs(chq, reader, limit);
-    if (code == CHQ_EXIT_NOTHING && !chq->quiet)
-        chq_say("no points");
-    cityhall_reader_destroy(&reader);
-    return code;
+    return print_runs(chq, &reader, status, limit, "no points");
+}
+
+/* Of a range without --step: 60 steps. */
+static int64_t
+step_of(int64_t start, int64_t end)
+{
+    int64_t step = end / 60 - start / 60; /* the difference itself may not fit */
+    return step > 0 ? step : 1;
 }
 
 int
 chq_cmd_query(chq_t *chq)
 {
-    int64_t start = 0, end = now_ns(), step = 0, at = 0;
-    const char *time_text = chq_option(chq, "time"), *step_text = chq_option(chq, "step");
+    const int64_t unset = INT64_MIN;
+    int64_t start = unset, end = chq_now_ns(), at = chq_time(chq, "time", unset);
+    int64_t step = chq_duration(chq, "step", 0);
     bool range = chq_range(chq, &start, &end);
     chq_arguments(chq, 1, 1);
-    if (time_text && (range || !chq_time_parse(time_text, now_ns(), &at)))
-        chq_die(CHQ_EXIT_USAGE, "--time takes one time, and no --start, --end or --last");
-    if (step_text && (!chq_duration_parse(step_text, &step) || step == 0))
-        chq_die(CHQ_EXIT_USAGE, "--step %s: a duration such as 30s is needed", step_text);
-    if (range && start == 0)
+    if (at != unset && range)
+        chq_die(CHQ_EXIT_USAGE, "--time goes with none of --start, --end and --last");
+    if (range && start == unset)
         chq_die(CHQ_EXIT_USAGE, "a range needs --start (or --last)");
-    if (range && step == 0)
-        step = (end - start) / 60 > 0 ? (end - start) / 60 : 1;
+    if (step && !range)
+        chq_die(CHQ_EXIT_USAGE, "--step needs a range: --start or --last");
     cityhall_reader_t *reader = chq_reader(chq);
     cityhall_status_t status =
-        range ? cityhall_reader_query_range(reader, chq->argv[0], start, end, step)
-              : cityhall_reader_query(reader, chq->argv[0], time_text ? at : now_ns());
-    int code;
-    if (status < 0) {
-        code = chq_reader_failed(reader, status);
-    } else if (strcmp(cityhall_reader_type(reader), "string") == 0) {
+        range ? cityhall_reader_query_range(reader, chq->argv[0], start, end,
+                                            step ? step : step_of(start, end))
+              : cityhall_reader_query(reader, chq->argv[0],
+                                      at != unset ? at : chq_now_ns());
+    if (status >= 0 && strcmp(cityhall_reader_type(reader), "string") == 0) {
         (void)puts(cityhall_reader_string(reader));
-        code = CHQ_EXIT_OK;
-    } else {
-        code = print_runs(chq, reader, UINT64_MAX);
+        cityhall_reader_destroy(&reader);
+        return CHQ_EXIT_OK;
     }
-    if (code == CHQ_EXIT_NOTHING && !chq->quiet)
-        chq_say("empty answer");
-    cityhall_reader_destroy(&reader);
-    return code;
+    return print_runs(chq, &reader, status, UINT64_MAX, "empty answer");
 }
 
 int
@@ -126,11 +108,5 @@ chq_cmd_series(chq_t *chq)
         chq_cell_t cell = chq_cell_text(series.key);
         chq_output_row(output, &cell);
     }
-    long rows = chq_output_end(&output);
-    int code = status < 0 ? chq_reader_failed(reader, status)
-               : rows < 0 ? CHQ_EXIT_LOCAL
-               : rows     ? CHQ_EXIT_OK
-                          : CHQ_EXIT_NOTHING;
-    cityhall_reader_destroy(&reader);
-    return code;
+    return chq_finish(chq, &reader, &output, status, "no series");
 }

@@ -21,15 +21,17 @@ typedef struct chq_import_sink {
 } chq_import_sink_t;
 
 typedef struct chq_import {
-    const char *path;     /* for messages */
-    const char *key;      /* CSV; NULL: columns name their series */
+    const char *path; /* for messages */
+    const char *key;  /* CSV; NULL: columns name their series */
+    const char
+        *key_single; /* CSV of one column without `key`: names its series; may be NULL */
     int64_t precision_ns; /* line protocol */
     bool skip_bad;
     chq_import_sink_t sink;
     uint64_t line, bad;
 } chq_import_t;
 
-enum { CHQ_IMPORT_FIELDS_MAX = 512, CHQ_IMPORT_LABELS_MAX = 32 };
+enum { CHQ_IMPORT_FIELDS_MAX = 4096, CHQ_IMPORT_LABELS_MAX = 32 };
 
 typedef enum {
     CHQ_IMPORT_CSV,

@@ -117,8 +117,9 @@ chq_import_influx_line(chq_import_t *import, char *line, char *error, size_t err
     static influx_t influx;
     influx.label_count = influx.field_count = 0;
     char *measurement;
-    while (*line == ' ')
-        line++;
+    for (size_t size = strlen(line); size > 0 && strchr(" \t", line[size - 1]); size--)
+        line[size - 1] = '\0';
+    line += strspn(line, " \t");
     if (!*line || *line == '#')
         return true;
     char stop = read_word(&line, ", ", &measurement);

@@ -1,4 +1,5 @@
-/* import_ndjson.c - a JSON object a line: {"key","time","value"} or {"name","labels","time","fields"}. */
+/* import_ndjson.c - a JSON object a line: {"key","time","value"} or {"name","labels","time","fields"}.
+ * What `chq read -o ndjson` prints has "series" for "key". */
 #include <jansson.h>
 #include <string.h>
 
@@ -76,6 +77,8 @@ chq_import_json_line(chq_import_t *import, char *line, char *error, size_t error
     int64_t time = 0;
     cityhall_value_t value;
     const json_t *key = json_object_get(object, "key");
+    if (!key)
+        key = json_object_get(object, "series");
     if (!json_is_object(object))
         wrong = object ? "not an object" : parse_error.text;
     else if (!json_time(json_object_get(object, "time"), &time))

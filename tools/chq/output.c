@@ -1,21 +1,27 @@
 #include "chq/output.h"
 
-#include "chq/text.h"
-
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ch/bytes.h"
+#include "chq/text.h"
+
+typedef struct kept_cell {
+    char *text; /* owned */
+    size_t size;
+    bool literal;
+} kept_cell_t;
+
 struct chq_output {
     FILE *to;
     chq_format_t format;
-    bool color;
+    bool color, begun;
     const char *columns[CHQ_COLUMNS_MAX];
     unsigned column_count;
     long rows;
-    char **cells; /* table: rows * column_count, owned */
-    bool *literal;
+    kept_cell_t *cells; /* table: rows * column_count */
     size_t cell_count, cell_capacity;
 };
 
@@ -39,40 +45,76 @@ chq_output_new(FILE *to, chq_format_t format, bool color, const char *const *col
     output->column_count = column_count;
     for (unsigned i = 0; i < column_count; i++)
         output->columns[i] = columns[i];
-    if (format == CHQ_JSON)
-        (void)fputc('[', to);
-    for (unsigned i = 0; format == CHQ_CSV && i < column_count; i++)
-        (void)fprintf(to, "%s%s", columns[i], i + 1 < column_count ? "," : "\n");
     return output;
 }
 
+static void
+begin(chq_output_t *output)
+{
+    if (output->begun)
+        return;
+    output->begun = true;
+    if (output->format == CHQ_JSON)
+        (void)fputc('[', output->to);
+    for (unsigned i = 0; output->format == CHQ_CSV && i < output->column_count; i++)
+        (void)fprintf(output->to, "%s%s", output->columns[i],
+                      i + 1 < output->column_count ? "," : "\n");
+}
+
+/* Bytes of the UTF-8 sequence here, 0: it is none. */
+static size_t
+utf8_sequence(const char *text, size_t size)
+{
+    unsigned char lead = (unsigned char)*text;
+    if (lead < 0x80)
+        return 1;
+    size_t wanted = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    return wanted <= size && ch_bytes_is_utf8(ch_bytes(text, wanted)) ? wanted : 0;
+}
+
+static void
+json_character(FILE *to, const char *at, size_t sequence)
+{
+    if (sequence == 0)
+        (void)fputs("\xef\xbf\xbd", to); /* U+FFFD */
+    else if (*at == '"' || *at == '\\')
+        (void)fprintf(to, "\\%c", *at);
+    else if (*at == '\n')
+        (void)fputs("\\n", to);
+    else if ((unsigned char)*at < 0x20)
+        (void)fprintf(to, "\\u%04x", (unsigned)(unsigned char)*at);
+    else
+        (void)fwrite(at, 1, sequence, to);
+}
+
 void
-chq_json_string(FILE *to, const char *text)
+chq_json_string(FILE *to, const char *text, size_t size)
 {
     (void)fputc('"', to);
-    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-        if (*at == '"' || *at == '\\')
-            (void)fprintf(to, "\\%c", *at);
-        else if (*at == '\n')
-            (void)fputs("\\n", to);
-        else if (*at < 0x20)
-            (void)fprintf(to, "\\u%04x", *at);
-        else
-            (void)fputc(*at, to);
+    for (size_t at = 0; at < size;) {
+        size_t sequence = utf8_sequence(text + at, size - at);
+        json_character(to, text + at, sequence);
+        at += sequence ? sequence : 1;
     }
     (void)fputc('"', to);
 }
 
 static void
-write_csv(FILE *to, const char *text)
+write_csv(FILE *to, chq_cell_t cell)
 {
-    if (!strpbrk(text, ",\"\n\r")) {
-        (void)fputs(text, to);
+    bool quoted = false;
+    for (size_t i = 0; i < cell.size; i++)
+        quoted = quoted || memchr(",\"\n\r", cell.text[i], 4);
+    if (!quoted) {
+        (void)fwrite(cell.text, 1, cell.size, to);
         return;
     }
     (void)fputc('"', to);
-    for (; *text; text++)
-        (void)fprintf(to, *text == '"' ? "\"\"" : "%c", *text);
+    for (size_t i = 0; i < cell.size; i++) {
+        if (cell.text[i] == '"')
+            (void)fputc('"', to);
+        (void)fputc(cell.text[i], to);
+    }
     (void)fputc('"', to);
 }
 
@@ -87,7 +129,7 @@ write_json_row(chq_output_t *output, const chq_cell_t *cells)
         if (cells[i].literal)
             (void)fputs(cells[i].text, output->to);
         else
-            chq_json_string(output->to, cells[i].text);
+            chq_json_string(output->to, cells[i].text, cells[i].size);
     }
     (void)fputs(output->format == CHQ_JSON ? "}" : "}\n", output->to);
 }
@@ -99,26 +141,26 @@ keep_row(chq_output_t *output, const chq_cell_t *cells)
         output->cell_capacity = output->cell_capacity * 2 + 256;
         output->cells =
             grow(output->cells, output->cell_capacity * sizeof *output->cells);
-        output->literal = grow(output->literal, output->cell_capacity * sizeof(bool));
     }
     for (unsigned i = 0; i < output->column_count; i++) {
-        output->literal[output->cell_count] = cells[i].literal;
-        size_t size = strlen(cells[i].text) + 1;
+        char *copy = grow(NULL, cells[i].size + 1);
+        memcpy(copy, cells[i].text, cells[i].size);
         output->cells[output->cell_count++] =
-            memcpy(grow(NULL, size), cells[i].text, size);
+            (kept_cell_t){copy, cells[i].size, cells[i].literal};
     }
 }
 
 void
 chq_output_row(chq_output_t *output, const chq_cell_t *cells)
 {
+    begin(output);
     switch (output->format) {
     case CHQ_TABLE:
         keep_row(output, cells);
         break;
     case CHQ_CSV:
         for (unsigned i = 0; i < output->column_count; i++) {
-            write_csv(output->to, cells[i].text);
+            write_csv(output->to, cells[i]);
             (void)fputc(i + 1 < output->column_count ? ',' : '\n', output->to);
         }
         break;
@@ -132,22 +174,35 @@ chq_output_row(chq_output_t *output, const chq_cell_t *cells)
 
 /* Characters on the screen: UTF-8 sequences count once. */
 static int
-width_of(const char *text)
+width_of(const char *text, size_t size)
 {
     int width = 0;
-    for (; *text; text++)
-        width += ((unsigned char)*text & 0xc0) != 0x80;
+    for (size_t i = 0; i < size; i++)
+        width += ((unsigned char)text[i] & 0xc0) != 0x80;
     return width;
 }
 
-static void
-write_padded(FILE *to, const char *text, int width, bool right, bool last)
+void
+chq_screen_text(FILE *to, const char *text, size_t size)
 {
-    int pad = width - width_of(text);
+    for (size_t i = 0; i < size; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        bool control = byte < 0x20 || byte == 0x7f;
+        if (byte == 0xc2 && i + 1 < size && (unsigned char)text[i + 1] < 0xa0) {
+            control = true; /* U+0080 to U+009F */
+            i++;
+        }
+        (void)fputc(control ? ' ' : byte, to);
+    }
+}
+
+static void
+write_padded(FILE *to, chq_cell_t cell, int width, bool right, bool last)
+{
+    int pad = width - width_of(cell.text, cell.size);
     if (right)
         (void)fprintf(to, "%*s", pad, "");
-    for (; *text; text++) /* control characters would garble the screen */
-        (void)fputc((unsigned char)*text < 0x20 ? ' ' : *text, to);
+    chq_screen_text(to, cell.text, cell.size);
     if (!right && !last)
         (void)fprintf(to, "%*s", pad, "");
     (void)fputs(last ? "\n" : "  ", to);
@@ -160,43 +215,52 @@ write_table(chq_output_t *output)
     int widths[CHQ_COLUMNS_MAX] = {0};
     bool right[CHQ_COLUMNS_MAX];
     for (unsigned i = 0; i < columns; i++) {
-        widths[i] = width_of(output->columns[i]);
+        widths[i] = width_of(output->columns[i], strlen(output->columns[i]));
         right[i] = output->rows > 0;
     }
     for (size_t i = 0; i < output->cell_count; i++) {
-        int width = width_of(output->cells[i]);
+        int width = width_of(output->cells[i].text, output->cells[i].size);
         if (width > widths[i % columns])
             widths[i % columns] = width;
-        right[i % columns] = right[i % columns] && output->literal[i];
+        right[i % columns] = right[i % columns] && output->cells[i].literal;
     }
     if (output->color)
         (void)fputs("\033[1m", output->to);
     for (unsigned i = 0; i < columns; i++)
-        write_padded(output->to, output->columns[i], widths[i], right[i],
+        write_padded(output->to, chq_cell_text(output->columns[i]), widths[i], right[i],
                      i + 1 == columns);
     if (output->color)
         (void)fputs("\033[0m", output->to);
+    for (size_t i = 0; i < output->cell_count; i++) {
+        const kept_cell_t *cell = &output->cells[i];
+        write_padded(output->to, (chq_cell_t){cell->text, cell->size, cell->literal},
+                     widths[i % columns], right[i % columns], (i + 1) % columns == 0);
+    }
+}
+
+void
+chq_output_drop(chq_output_t **output_in)
+{
+    chq_output_t *output = *output_in;
+    *output_in = NULL;
     for (size_t i = 0; i < output->cell_count; i++)
-        write_padded(output->to, output->cells[i], widths[i % columns],
-                     right[i % columns], (i + 1) % columns == 0);
+        free(output->cells[i].text);
+    free(output->cells);
+    free(output);
 }
 
 long
 chq_output_end(chq_output_t **output_in)
 {
     chq_output_t *output = *output_in;
-    *output_in = NULL;
     long rows = output->rows;
+    begin(output);
     if (output->format == CHQ_TABLE && rows > 0)
         write_table(output);
     if (output->format == CHQ_JSON)
         (void)fputs(rows ? "\n]\n" : "]\n", output->to);
-    for (size_t i = 0; i < output->cell_count; i++)
-        free(output->cells[i]);
-    free(output->cells);
-    free(output->literal);
     bool failed = fflush(output->to) != 0 || ferror(output->to);
-    free(output);
+    chq_output_drop(output_in);
     return failed ? -1 : rows;
 }
 
@@ -204,30 +268,25 @@ chq_cell_t
 chq_cell_double(const chq_output_t *output, double value, char scratch[48])
 {
     bool table = output->format == CHQ_TABLE;
-    chq_double_format(value, !table, scratch);
+    chq_cell_t cell = chq_cell_literal(chq_double_format(value, !table, scratch));
     /* JSON has no word for these: they go as strings */
-    bool finite = isfinite(value);
-    return (chq_cell_t){scratch, finite || table || output->format == CHQ_CSV};
+    cell.literal = isfinite(value) || table || output->format == CHQ_CSV;
+    return cell;
 }
 
 chq_cell_t
-chq_cell_value(const chq_output_t *output, cityhall_value_t value, char scratch[48],
-               char **owned_out)
+chq_cell_value(const chq_output_t *output, cityhall_value_t value, char scratch[48])
 {
-    *owned_out = NULL;
     switch (value.type) {
     case CITYHALL_INT:
         (void)snprintf(scratch, 48, "%" PRId64, value.as.i64);
-        return (chq_cell_t){scratch, true};
+        return chq_cell_literal(scratch);
     case CITYHALL_FLOAT:
         return chq_cell_double(output, value.as.f64, scratch);
     case CITYHALL_BOOL:
-        return (chq_cell_t){value.as.boolean ? "true" : "false", true};
+        return chq_cell_literal(value.as.boolean ? "true" : "false");
     case CITYHALL_STRING:
-        *owned_out = grow(NULL, value.as.string.size + 1);
-        memcpy(*owned_out, value.as.string.data, value.as.string.size);
-        (*owned_out)[value.as.string.size] = '\0';
-        return chq_cell_text(*owned_out);
+        return (chq_cell_t){value.as.string.data, value.as.string.size, false};
     case CITYHALL_NONE:
         break;
     }

@@ -29,10 +29,12 @@ bool
 chq_double_parse(const char *text, double *value_out)
 {
     char *end = NULL;
-    if (!*text || strchr(" \t\n", *text) || strpbrk(text, "xX"))
+    if (!*text || strchr(" \t\n", *text) || strpbrk(text, "xX("))
         return false;
+    errno = 0;
     *value_out = strtod(text, &end);
-    return end != text && !*end;
+    bool overflow = errno == ERANGE && isinf(*value_out); /* 1e400 is not infinity */
+    return end != text && !*end && !overflow;
 }
 
 cityhall_value_t
@@ -169,6 +171,16 @@ parse_fraction(const char *text, int64_t *ns_out)
     return text;
 }
 
+/* timegm makes 3 March of 31 February. */
+static bool
+day_exists(const struct tm *parts)
+{
+    struct tm day = {
+        .tm_year = parts->tm_year, .tm_mon = parts->tm_mon, .tm_mday = parts->tm_mday};
+    (void)timegm(&day);
+    return day.tm_mday == parts->tm_mday;
+}
+
 static bool
 parse_calendar(const char *text, int64_t *time_out)
 {
@@ -198,6 +210,8 @@ parse_calendar(const char *text, int64_t *time_out)
         return false;
     parts.tm_year -= 1900;
     parts.tm_mon -= 1;
+    if (!day_exists(&parts))
+        return false;
     *time_out = ((int64_t)timegm(&parts) - minutes * 60) * second_ns + fraction;
     return true;
 }

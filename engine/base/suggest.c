@@ -1,5 +1,5 @@
 /* suggest.c - edit distance, for messages about words that nobody knows. */
-#include "suggest.h"
+#include "ch/suggest.h"
 
 #include <stdint.h>
 #include <stdio.h>
