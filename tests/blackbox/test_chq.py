@@ -7,7 +7,9 @@ import signal
 import struct
 import subprocess
 import tempfile
+import threading
 import unittest
+from pathlib import Path
 
 from harness import BIN_DIR, NodeTest
 
@@ -51,6 +53,54 @@ class Values(ChqTest):
         self.assertEqual(self.out("read", "f"), "time,series,value\n1970-01-01T00:00:01Z,f,1.0\n")
         self.assertIn("series", self.out("read", "f", "-o", "table").splitlines()[0])
 
+    def test_get_prints_the_value_alone_unless_a_format_is_asked_for(self):
+        self.chq("put", "k", "1.5", "--time", "1")
+        self.assertEqual(self.out("get", "k"), "1.5\n")
+        self.assertEqual(self.out("get", "k", "-o", "csv"), "time,value\n1970-01-01T00:00:01Z,1.5\n")
+
+    def test_any_bytes_of_a_string_come_out(self):
+        producer = self.producer("any", 1)
+        producer.batch(1, points=[["s", 10**9, b"a\x00\xff\n\x1b[31m,\xc3\xa9"]])
+        self.assert_durable(producer, 1)
+        environment = dict(os.environ, CHQ_NODE=self.node.endpoints["query"])
+        raw = lambda *a: subprocess.run([CHQ, *a], env=environment, capture_output=True).stdout
+        self.assertEqual(raw("get", "s"), b"a\x00\xff\n\x1b[31m,\xc3\xa9\n")
+        self.assertEqual(raw("read", "s"), b"time,series,value\n1970-01-01T00:00:01Z,s,"
+                         b'"a\x00\xff\n\x1b[31m,\xc3\xa9"\n')
+        self.assertEqual(json.loads(raw("read", "s", "-o", "json"))[0]["value"],
+                         "a\x00\ufffd\n\x1b[31m,\u00e9")
+        self.assertNotIn(b"\x1b", raw("read", "s", "-o", "table"))
+
+    def test_a_refused_question_prints_no_data(self):
+        for arguments in (["series", "{"], ["ls", "{"], ["labels", "--match", "{"], ["read", "{"],
+                          ["query", "sum("]):
+            for form in ("csv", "json"):
+                result = self.chq(*arguments, "-o", form, code=4)
+                self.assertEqual(result.stdout, "")
+                self.assertRegex(result.stderr, r"\Achq: parse: [^\n]*\n\Z")
+                self.assertNotIn("parse: parse", result.stderr)
+
+    def test_a_range_may_begin_at_zero_and_before(self):
+        self.chq("put", "k", "1", "--time", "1")
+        self.assertEqual(len(self.out("query", "k", "--start", "0", "--end", "2", "--step", "1s")
+                             .splitlines()), 3)
+        self.assertEqual(len(self.out("query", "k", "--start=-1", "--end", "1", "--step", "2s")
+                             .splitlines()), 2)
+
+    def test_misspelt_words_get_a_suggestion(self):
+        for arguments, said in ((["qurey", "k"], "did you mean query?"),
+                                (["get", "k", "--tiem", "1"], "did you mean --time?"),
+                                (["read", "k", "--limit", "1", "--limit", "2"], "given twice"),
+                                (["get"], "usage: chq get KEY"),
+                                (["ping", "x"], "one argument too many"),
+                                (["put", "k", "1", "--time", "2026-02-31"], "no time"),
+                                (["ping", "--timeout", "0s"], "duration"),
+                                (["ping", "--timeout", "2d"], "--timeout"),
+                                (["ping", "--node", "nowhere"], "tcp://HOST:PORT")):
+            self.assertIn(said, self.chq(*arguments, code=2).stderr)
+        for arguments in (["put", "-h"], ["-h"], ["help", "put"], ["--help", "put"]):
+            self.assertIn("usage: chq ", self.out(*arguments))
+
     def test_usage_errors_exit_2(self):
         for arguments in (["nope"], ["get"], ["get", "a", "b"], ["get", "a", "--time", "soon"],
                           ["read", "a", "--last", "5"], ["put", "a", "x", "--type", "int"],
@@ -86,10 +136,23 @@ class Values(ChqTest):
         lines = "time,value\n" + "".join("%d,%d\n" % (1700000000 + i, i) for i in range(60))
         self.chq("write", "--format", "csv", "--key", "p", text=lines)
         span = ["--start", "1700000000", "--end", "1700000060"]
-        self.assertIn(" p\n", self.out("plot", "p", *span))
+        self.assertIn(" p  min ", self.out("plot", "p", *span))
         self.assertTrue(any("\u2800" < c <= "\u28ff" for c in self.out("plot", "p", *span)))
         self.assertTrue(self.out("plot", "p", *span, "--svg", "-").startswith("<svg "))
+        self.assertIn("min 0  max 59  last 59", self.out("plot", "p", *span))
+        self.assertIn("max 60  last 60", self.out("plot", "60", *span))
         self.chq("plot", "nothing", *span, code=1)
+
+
+    def test_plot_of_a_selector_shows_every_stored_point_and_every_gap(self):
+        lines = "time,value\n" + "".join(
+            "%d,%d\n" % (1700000000 + i, 1000 if i == 1801 else 1) for i in range(3600)
+            if not 1000 < i < 1500)
+        self.chq("write", "--format", "csv", "--key", "p", text=lines)
+        span = ["--start", "1700000000", "--end", "1700003600", "--width", "40"]
+        self.assertIn("max 1000", self.out("plot", "p", *span))  # a spike narrower than a step
+        picture = self.out("plot", "p", *span, "--svg", "-")
+        self.assertEqual(picture.split('class="run"')[1].split('"/>')[0].count("M"), 2)
 
 
 class Import(ChqTest):
@@ -100,6 +163,64 @@ class Import(ChqTest):
         result = self.chq("write", "--format", "csv", "--key", "k", "--skip-bad", text=text)
         self.assertIn("1 bad lines", result.stderr)
         self.assertEqual(len(self.out("read", "k").splitlines()), 3)
+
+    def test_what_cannot_be_understood_is_named(self):
+        for text, said in (("", "empty"), ("time,a\n1,2,3\n", ":2: 2 and more columns"),
+                           ("time,a\n1\n", ":2: 1 columns"), ("time;a\n1;2\n", "commas"),
+                           ("time,a\n1,\0\n", ":2: a zero byte"), ("time,a=b,c\n", ":1: column 2")):
+            result = self.chq("write", "--format", "csv", text=text, code=2)
+            self.assertIn(said, result.stderr)
+            self.assertEqual(len(result.stderr.splitlines()), 1)
+        self.chq("import", "/nonexistent.csv", code=5)
+        self.chq("import", "/tmp", "--format", "csv", code=5)
+
+    def test_keys_the_node_would_not_take_are_bad_lines(self):
+        text = '{"key":"a{","value":1}\n{"key":"b","value":2}\n'
+        self.assertIn(":1: a{", self.chq("write", "--format", "ndjson", text=text, code=2).stderr)
+        self.assertIn("1 points durable", self.chq("write", "--format", "ndjson", "--skip-bad",
+                                                   text=text).stderr)
+        self.assertEqual(self.out("get", "b"), "2\n")
+
+    def test_a_byte_order_mark_and_blank_lines_do_not_count(self):
+        self.chq("write", "--format", "csv", "--key", "k", text="\ufefftime,value\r\n1,5\r\n\r\n  \n2,6")
+        self.assertEqual(self.out("read", "k").splitlines()[1:],
+                         ["1970-01-01T00:00:01Z,k,5", "1970-01-01T00:00:02Z,k,6"])
+
+    def test_a_pipe_is_read_like_a_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "p.csv")
+            os.mkfifo(path)
+            writer = threading.Thread(target=Path(path).write_text, args=("time,value\n1,5\n",))
+            writer.start()
+            self.chq("import", path)
+            writer.join()
+        self.assertEqual(self.out("get", "p"), "5\n")
+
+    def test_what_read_prints_as_ndjson_is_imported(self):
+        self.chq("write", "--format", "line", text='m,a=b i=1i,f=2,t=true,s="x" 5')
+        text = self.out("read", '{a="b"}', "-o", "ndjson")
+        self.chq("write", "--format", "ndjson", text=text)
+        self.assertEqual(self.out("read", '{a="b"}', "-o", "ndjson"), text)
+        self.assertEqual(self.stats()["engine.points"], 8)
+
+    def test_an_interrupted_import_says_so_and_resumes(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+            file.write("time,value\n" + "".join("%d,%d\n" % (i, i) for i in range(1, 500001)))
+            file.flush()
+            environment = dict(os.environ, CHQ_NODE=self.node.endpoints["query"],
+                               CHQ_INGEST=self.node.endpoints["ingest"])
+            first = subprocess.Popen(
+                [CHQ, "import", "--resume", "--key", "r", file.name], env=environment,
+                stderr=subprocess.PIPE, text=True)
+            while self.stats()["engine.points"] == 0 and first.poll() is None:
+                pass
+            first.send_signal(signal.SIGINT)
+            said = first.communicate()[1]
+            if first.returncode != 0:  # 0: it was done before the signal came
+                self.assertEqual(first.returncode, -signal.SIGINT)
+                self.assertRegex(said, r"interrupted at line \d+; .*--resume")
+            self.chq("import", "--resume", "--key", "r", file.name)
+            self.assertEqual(self.stats()["engine.points"], 500000)
 
     def test_three_formats_say_the_same(self):
         self.chq("write", "--format", "csv", "--key", "m_f", text="time,value\n5,1.5\n")

@@ -46,9 +46,10 @@ chq_reader_failed(const chq_t *chq, const cityhall_reader_t *reader,
                   cityhall_status_t status)
 {
     if (status == CITYHALL_ERR_TIMEOUT || status == CITYHALL_ERR_NETWORK) {
-        chq_say("no answer from %s within %.3g s; is the node running? (--node, CHQ_NODE, "
-                "--timeout)",
-                chq->node, chq->timeout_ms / 1e3);
+        chq_say(
+            "no answer from %s within %.3g s; is the node running? (--node, CHQ_NODE, "
+            "--timeout)",
+            chq->node, chq->timeout_ms / 1e3);
         return CHQ_EXIT_UNREACHABLE;
     }
     chq_say("%s", cityhall_reader_error(reader)); /* the node's code and text */

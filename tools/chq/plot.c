@@ -1,9 +1,18 @@
+/* plot.c - what both pictures share: where the axes end, which ticks are round, what is written there. */
 #include "chq/plot.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "chq/text.h"
+
+static const int64_t second_ns = 1000000000, minute_ns = 60 * 1000000000LL,
+                     day_ns = 86400 * 1000000000LL;
+
+/* ---- the y axis */
 
 double
 chq_plot_tick(double span, int wanted)
@@ -27,8 +36,11 @@ chq_plot_scale(chq_plot_t *plot)
         }
     if (low > high)
         return false;
-    if (high - low < 1e-9 * fmax(fabs(high), 1)) { /* a flat line stands in the middle */
-        double around = fmax(fabs(high) / 2, 0.5);
+    low = fmax(low, -1e300); /* so that differences are finite */
+    high = fmin(high, 1e300);
+    if (high - low <
+        1e-9 * fmax(fabs(high), 1e-300)) { /* a flat line stands in the middle */
+        double around = high != 0 ? chq_plot_tick(fabs(high), 2) : 1;
         low -= around;
         high += around;
     }
@@ -38,277 +50,285 @@ chq_plot_scale(chq_plot_t *plot)
     return true;
 }
 
-void
-chq_plot_time(int64_t time, int64_t span, char *out, size_t size)
+const char *
+chq_plot_number(const chq_plot_t *plot, double value, double tick,
+                char out[CHQ_PLOT_TEXT_BYTES])
 {
-    time_t seconds = (time_t)(time / 1000000000);
-    struct tm parts;
-    (void)gmtime_r(&seconds, &parts);
-    const char *form = span < 600000000000LL        ? "%H:%M:%S"
-                       : span < 172800000000000LL   ? "%H:%M"
-                       : span < 15552000000000000LL ? "%b %d %H:%M"
-                                                    : "%Y-%m-%d";
-    (void)strftime(out, size, form, &parts);
+    static const char *const names[] = {"n", "u", "m", "", "k", "M", "G", "T", "P"};
+    double most = fmax(fabs(plot->low), fabs(plot->high));
+    int scale = most >= 1e4    ? (int)floor(log10(most) / 3)
+                : most < 0.002 ? (int)floor(log10(most) / 3)
+                               : 0;
+    bool named = scale >= -3 && scale <= 5;
+    double unit = named ? pow(1000, scale) : 1;
+    double shown = fabs(value) < tick / 1e6 ? 0 : value;
+    int digits = (int)fmax(0, -floor(log10(tick / unit) + 1e-9));
+    if (!named)
+        (void)snprintf(out, CHQ_PLOT_TEXT_BYTES, "%.3g", shown);
+    else if (shown == 0)
+        (void)snprintf(out, CHQ_PLOT_TEXT_BYTES, "0");
+    else
+        (void)snprintf(out, CHQ_PLOT_TEXT_BYTES, "%.*f%s%s", digits, shown / unit,
+                       scale ? " " : "", names[scale + 3]);
+    return out;
 }
 
-/* ---- braille: each character is 2 x 4 dots */
+/* ---- the time axis */
 
-typedef struct canvas {
-    int columns, lines;
-    uint8_t *dots;
-    uint8_t *color; /* of the run drawn last, + 1 */
-} canvas_t;
+static const int64_t fixed_steps[] = {
+    1,
+    1000,
+    1000000,
+    2000000,
+    5000000,
+    10000000,
+    20000000,
+    50000000,
+    100000000,
+    200000000,
+    500000000,
+    1 * 1000000000LL,
+    2 * 1000000000LL,
+    5 * 1000000000LL,
+    10 * 1000000000LL,
+    15 * 1000000000LL,
+    30 * 1000000000LL,
+    60 * 1000000000LL,
+    120 * 1000000000LL,
+    300 * 1000000000LL,
+    600 * 1000000000LL,
+    900 * 1000000000LL,
+    1800 * 1000000000LL,
+    3600 * 1000000000LL,
+    2 * 3600 * 1000000000LL,
+    3 * 3600 * 1000000000LL,
+    6 * 3600 * 1000000000LL,
+    12 * 3600 * 1000000000LL,
+    86400 * 1000000000LL,
+    2 * 86400 * 1000000000LL,
+    7 * 86400 * 1000000000LL,
+};
 
-static void
-set_dot(canvas_t *canvas, int x, int y, int color)
-{
-    static const uint8_t bits[4][2] = {
-        {0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
-    if (x < 0 || y < 0 || x >= canvas->columns * 2 || y >= canvas->lines * 4)
-        return;
-    int at = y / 4 * canvas->columns + x / 2;
-    canvas->dots[at] |= bits[y % 4][x % 2];
-    canvas->color[at] = (uint8_t)(color + 1);
-}
-
-static void
-draw_line(canvas_t *canvas, double x0, double y0, double x1, double y1, int color)
-{
-    int steps = (int)fmax(1, ceil(fmax(fabs(x1 - x0), fabs(y1 - y0))));
-    for (int i = 0; i <= steps; i++)
-        set_dot(canvas, (int)lround(x0 + (x1 - x0) * i / steps),
-                (int)lround(y0 + (y1 - y0) * i / steps), color);
-}
-
-/* Points further apart than this many typical distances are not joined: a gap is a gap. */
 static int64_t
-gap_of(const chq_plot_run_t *run)
+month_start(int64_t months) /* since January 1970 */
 {
-    if (run->count < 3)
-        return INT64_MAX;
-    int64_t typical =
-        (run->times[run->count - 1] - run->times[0]) / (int64_t)(run->count - 1);
-    return typical > INT64_MAX / 8 ? INT64_MAX : typical * 5;
+    int64_t year = months >= 0 ? months / 12 : -((11 - months) / 12);
+    struct tm parts = {
+        .tm_year = (int)(70 + year), .tm_mon = (int)(months - year * 12), .tm_mday = 1};
+    return (int64_t)timegm(&parts) * second_ns;
 }
 
-static double
-place_x(const chq_plot_t *plot, int64_t time, double width)
+static int
+month_ticks(int64_t start, int64_t end, int most, int64_t *ticks_out)
 {
-    double span = (double)(plot->end - plot->start);
-    return span > 0 ? (double)(time - plot->start) / span * width : 0;
+    static const int steps[] = {1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200};
+    time_t from = (time_t)(start / second_ns);
+    struct tm parts;
+    (void)gmtime_r(&from, &parts);
+    int64_t span_months = end / (30 * day_ns) - start / (30 * day_ns) + 1;
+    size_t s = 0;
+    while (s + 1 < sizeof steps / sizeof steps[0] && span_months / steps[s] > most)
+        s++;
+    int64_t month = (parts.tm_year - 70) * 12 + parts.tm_mon;
+    month -= (month % steps[s] + steps[s]) % steps[s];
+    int count = 0;
+    for (; count < most && month < 292 * 12; month += steps[s]) {
+        int64_t time = month_start(month);
+        if (time > end)
+            break;
+        if (time >= start)
+            ticks_out[count++] = time;
+    }
+    return count;
 }
 
-static double
-place_y(const chq_plot_t *plot, double value, double height)
+int
+chq_plot_time_ticks(int64_t start, int64_t end, int most,
+                    int64_t ticks_out[CHQ_PLOT_TICKS_MAX])
 {
-    return (plot->high - value) / (plot->high - plot->low) * height;
+    most = most > CHQ_PLOT_TICKS_MAX ? CHQ_PLOT_TICKS_MAX : most;
+    if (most < 1 || end <= start)
+        return 0;
+    for (size_t s = 0; s < sizeof fixed_steps / sizeof fixed_steps[0]; s++) {
+        int64_t step = fixed_steps[s];
+        int64_t first = start / step, last = end / step;
+        first += start > first * step; /* rounded towards zero, so up when negative */
+        last -= end < last * step;
+        if (last - first + 1 > most)
+            continue;
+        int count = 0;
+        for (int64_t at = first; at <= last; at++)
+            ticks_out[count++] = at * step;
+        return count;
+    }
+    return month_ticks(start, end, most, ticks_out);
 }
 
-static void
-draw_run(const chq_plot_t *plot, canvas_t *canvas, size_t r)
+static const char *
+time_form(const struct tm *parts, int64_t distance)
 {
-    const chq_plot_run_t *run = &plot->runs[r];
-    double width = canvas->columns * 2 - 1, height = canvas->lines * 4 - 1;
-    int64_t gap = gap_of(run);
-    int color = (int)(r % CHQ_PLOT_COLORS);
+    bool midnight = parts->tm_hour == 0 && parts->tm_min == 0 && parts->tm_sec == 0;
+    if (distance >= 360 * day_ns)
+        return "%Y";
+    if (distance >= 27 * day_ns)
+        return parts->tm_mon == 0 ? "%Y" : "%b %Y";
+    if (midnight && distance >= minute_ns)
+        return "%b %d";
+    return distance >= minute_ns ? "%H:%M" : "%H:%M:%S";
+}
+
+/* Seconds rounded down, also before 1970; what is left as ns. */
+static int64_t
+split_time(int64_t time, struct tm *parts_out)
+{
+    int64_t fraction = (time % second_ns + second_ns) % second_ns;
+    time_t seconds = (time_t)((time - fraction) / second_ns);
+    (void)gmtime_r(&seconds, parts_out);
+    return fraction;
+}
+
+const char *
+chq_plot_time(int64_t time, int64_t distance, char out[CHQ_PLOT_TEXT_BYTES])
+{
+    struct tm parts;
+    int64_t fraction = split_time(time, &parts);
+    size_t used = strftime(out, CHQ_PLOT_TEXT_BYTES, time_form(&parts, distance), &parts);
+    if (distance < second_ns)
+        (void)snprintf(out + used, CHQ_PLOT_TEXT_BYTES - used, ".%0*" PRId64,
+                       distance < 1000000 ? 9 : 3,
+                       distance < 1000000 ? fraction : fraction / 1000000);
+    return out;
+}
+
+const char *
+chq_plot_span(const chq_plot_t *plot, char out[2 * CHQ_PLOT_TEXT_BYTES])
+{
+    struct tm first, last;
+    (void)split_time(plot->start, &first);
+    (void)split_time(plot->end, &last);
+    bool same_day = first.tm_year == last.tm_year && first.tm_yday == last.tm_yday;
+    bool days = !same_day && plot->end / 10 - plot->start / 10 > day_ns; /* 10 days */
+    size_t size = (size_t)2 * CHQ_PLOT_TEXT_BYTES;
+    size_t used = strftime(out, size, days ? "%Y-%m-%d" : "%Y-%m-%d %H:%M:%S", &first);
+    used += (size_t)snprintf(out + used, size - used, " to ");
+    used += strftime(out + used, size - used,
+                     days       ? "%Y-%m-%d"
+                     : same_day ? "%H:%M:%S"
+                                : "%Y-%m-%d %H:%M:%S",
+                     &last);
+    (void)snprintf(out + used, size - used, " UTC");
+    return out;
+}
+
+/* ---- runs */
+
+static const char *
+short_number(double value, char out[CHQ_PLOT_TEXT_BYTES])
+{
+    static const char *const names[] = {"", " k", " M", " G", " T", " P"};
+    int scale = fabs(value) >= 1e4 ? (int)floor(log10(fabs(value)) / 3) : 0;
+    if (scale > 5)
+        scale = 0;
+    (void)snprintf(out, CHQ_PLOT_TEXT_BYTES, "%.4g%s", value / pow(1000, scale),
+                   names[scale]);
+    return out;
+}
+
+const char *
+chq_plot_summary(const chq_plot_run_t *run, char out[4 * CHQ_PLOT_TEXT_BYTES])
+{
+    double low = INFINITY, high = -INFINITY, last = NAN;
     for (size_t i = 0; i < run->count; i++) {
         if (!isfinite(run->values[i]))
             continue;
-        double x = place_x(plot, run->times[i], width);
-        double y = place_y(plot, run->values[i], height);
-        bool joined = i > 0 && isfinite(run->values[i - 1]) &&
-                      run->times[i] - run->times[i - 1] <= gap;
-        if (joined)
-            draw_line(canvas, place_x(plot, run->times[i - 1], width),
-                      place_y(plot, run->values[i - 1], height), x, y, color);
-        else
-            set_dot(canvas, (int)lround(x), (int)lround(y), color);
+        low = fmin(low, run->values[i]);
+        high = fmax(high, run->values[i]);
+        last = run->values[i];
     }
-}
-
-static const char *const colors[CHQ_PLOT_COLORS] = {"36", "33", "35", "32", "34", "31"};
-
-static void
-put_braille(FILE *to, uint8_t dots)
-{
-    if (dots == 0)
-        (void)fputc(' ', to);
-    else /* U+2800 + dots in UTF-8 */
-        (void)fprintf(to, "\xe2%c%c", 0xa0 + (dots >> 6), 0x80 + (dots & 0x3f));
-}
-
-static void
-write_canvas_line(const canvas_t *canvas, FILE *to, int line, bool color)
-{
-    int present = 0;
-    for (int column = 0; column < canvas->columns; column++) {
-        int at = line * canvas->columns + column, wanted = canvas->color[at];
-        if (color && canvas->dots[at] && wanted != present) {
-            (void)fprintf(to, "\033[%sm", colors[wanted - 1]);
-            present = wanted;
-        }
-        put_braille(to, canvas->dots[at]);
-    }
-    (void)fputs(present ? "\033[0m\n" : "\n", to);
-}
-
-static void
-write_time_axis(const chq_plot_t *plot, FILE *to, int columns, int margin)
-{
-    char first[32], middle[32], last[32];
-    int64_t span = plot->end - plot->start;
-    chq_plot_time(plot->start, span, first, sizeof first);
-    chq_plot_time(plot->start + span / 2, span, middle, sizeof middle);
-    chq_plot_time(plot->end, span, last, sizeof last);
-    int left = columns / 2 - (int)strlen(first) - (int)strlen(middle) / 2;
-    int right =
-        columns - (int)strlen(first) - left - (int)strlen(middle) - (int)strlen(last);
-    if (left < 1 || right < 1) /* too narrow for three */
-        (void)fprintf(to, "%*s%s%*s\n", margin, "", first, columns - (int)strlen(first),
-                      last);
+    char a[CHQ_PLOT_TEXT_BYTES], b[CHQ_PLOT_TEXT_BYTES], c[CHQ_PLOT_TEXT_BYTES];
+    if (low > high)
+        (void)snprintf(out, (size_t)4 * CHQ_PLOT_TEXT_BYTES, "no numbers");
     else
-        (void)fprintf(to, "%*s%s%*s%s%*s%s\n", margin, "", first, left, "", middle, right,
-                      "", last);
+        (void)snprintf(out, (size_t)4 * CHQ_PLOT_TEXT_BYTES, "min %s  max %s  last %s",
+                       short_number(low, a), short_number(high, b),
+                       short_number(last, c));
+    return out;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+    int64_t first = *(const int64_t *)a, second = *(const int64_t *)b;
+    return (first > second) - (first < second);
+}
+
+/* Five times the usual distance: the median, which a long gap does not move. */
+int64_t
+chq_plot_gap(const chq_plot_run_t *run)
+{
+    if (run->count < 3)
+        return INT64_MAX;
+    size_t count = run->count - 1;
+    int64_t *distances = malloc(count * sizeof *distances);
+    if (!distances)
+        return INT64_MAX;
+    for (size_t i = 0; i < count; i++)
+        if (__builtin_sub_overflow(run->times[i + 1], run->times[i], &distances[i]))
+            distances[i] = INT64_MAX;
+    qsort(distances, count, sizeof *distances, by_value);
+    int64_t typical = distances[count / 2];
+    free(distances);
+    return typical > INT64_MAX / 8 ? INT64_MAX : typical * 5;
+}
+
+double
+chq_plot_x(const chq_plot_t *plot, int64_t time, double width)
+{
+    double span = (double)plot->end - (double)plot->start;
+    return span > 0 ? ((double)time - (double)plot->start) / span * width : 0;
+}
+
+double
+chq_plot_y(const chq_plot_t *plot, double value, double height)
+{
+    value = fmin(fmax(value, plot->low), plot->high);
+    return (plot->high - value) / (plot->high - plot->low) * height;
+}
+
+/* First, last, least and greatest of run[from, to), in order of time; where they begin. */
+static size_t
+keep_corners(chq_plot_run_t *run, size_t from, size_t to, size_t kept)
+{
+    size_t low = from, high = from;
+    for (size_t i = from; i < to; i++) {
+        if (run->values[i] < run->values[low] || !isfinite(run->values[low]))
+            low = i;
+        if (run->values[i] > run->values[high] || !isfinite(run->values[high]))
+            high = i;
+    }
+    for (size_t i = from; i < to; i++)
+        if (i == from || i == low || i == high || i + 1 == to ||
+            !isfinite(run->values[i])) {
+            run->times[kept] = run->times[i];
+            run->values[kept++] = run->values[i];
+        }
+    return kept;
 }
 
 void
-chq_plot_braille(const chq_plot_t *plot, FILE *to, int columns, int lines, bool color)
+chq_plot_thin(const chq_plot_t *plot, chq_plot_run_t *run, int columns)
 {
-    enum { MARGIN = 11 };
-    canvas_t canvas = {.columns = columns - MARGIN - 1 > 10 ? columns - MARGIN - 1 : 10,
-                       .lines = lines > 3 ? lines : 3};
-    size_t cells = (size_t)canvas.columns * (size_t)canvas.lines;
-    canvas.dots = calloc(cells, 1);
-    canvas.color = calloc(cells, 1);
-    if (!canvas.dots || !canvas.color)
-        goto done;
-    for (size_t r = 0; r < plot->run_count; r++)
-        draw_run(plot, &canvas, r);
-    for (int line = 0; line < canvas.lines; line++) {
-        bool tick = line == 0 || line == canvas.lines - 1 || line == canvas.lines / 2;
-        double value = plot->high - (plot->high - plot->low) * line / (canvas.lines - 1);
-        if (tick)
-            (void)fprintf(to, "%*.4g ┤", MARGIN - 2, value);
-        else
-            (void)fprintf(to, "%*s│", MARGIN - 1, "");
-        write_canvas_line(&canvas, to, line, color);
+    size_t kept = 0, from = 0;
+    if (run->count < 4 * (size_t)columns)
+        return;
+    while (from < run->count) {
+        double column = floor(chq_plot_x(plot, run->times[from], columns));
+        size_t to = from + 1;
+        while (to < run->count &&
+               floor(chq_plot_x(plot, run->times[to], columns)) == column)
+            to++;
+        kept = keep_corners(run, from, to, kept);
+        from = to;
     }
-    write_time_axis(plot, to, canvas.columns, MARGIN);
-    for (size_t r = 0; r < plot->run_count; r++)
-        (void)fprintf(to, color ? "%*s\033[%sm━━\033[0m %s\n" : "%*s%.0s━━ %s\n", MARGIN,
-                      "", colors[r % CHQ_PLOT_COLORS], plot->runs[r].name);
-done:
-    free(canvas.dots);
-    free(canvas.color);
-}
-
-/* ---- SVG */
-
-static const char *const svg_colors[CHQ_PLOT_COLORS] = {"#1f77b4", "#d95f02", "#7b4fa0",
-                                                        "#2a9d5c", "#b8860b", "#c8324a"};
-
-static void
-svg_text(FILE *to, const char *text)
-{
-    for (; *text; text++) {
-        if (*text == '<')
-            (void)fputs("&lt;", to);
-        else if (*text == '&')
-            (void)fputs("&amp;", to);
-        else if (*text == '"')
-            (void)fputs("&quot;", to);
-        else if ((unsigned char)*text >= 0x20)
-            (void)fputc(*text, to);
-    }
-}
-
-typedef struct frame {
-    double left, top, width, height;
-} frame_t;
-
-static void
-svg_axes(const chq_plot_t *plot, FILE *to, frame_t frame)
-{
-    double tick = chq_plot_tick(plot->high - plot->low, 5);
-    int ticks = (int)lround((plot->high - plot->low) / tick);
-    for (int i = 0; i <= ticks; i++) {
-        double value = plot->low + tick * i;
-        double y = frame.top + place_y(plot, value, frame.height);
-        double shown = fabs(value) < tick / 1e6 ? 0 : value;
-        (void)fprintf(
-            to,
-            "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"grid\"/>"
-            "<text x=\"%.1f\" y=\"%.1f\" class=\"y\">%.6g</text>\n",
-            frame.left, y, frame.left + frame.width, y, frame.left - 8, y + 4, shown);
-    }
-    enum { TICKS = 5 };
-    int64_t span = plot->end - plot->start;
-    for (int i = 0; i <= TICKS; i++) {
-        char text[32];
-        double x = frame.left + frame.width * i / TICKS;
-        chq_plot_time(plot->start + span / TICKS * i, span, text, sizeof text);
-        (void)fprintf(
-            to,
-            "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"tick\"/>"
-            "<text x=\"%.1f\" y=\"%.1f\" class=\"x\">%s</text>\n",
-            x, frame.top + frame.height, x, frame.top + frame.height + 5, x,
-            frame.top + frame.height + 20, text);
-    }
-}
-
-static void
-svg_run(const chq_plot_t *plot, FILE *to, frame_t frame, size_t r)
-{
-    const chq_plot_run_t *run = &plot->runs[r];
-    int64_t gap = gap_of(run);
-    bool open = false;
-    (void)fprintf(to, "<path class=\"run\" stroke=\"%s\" d=\"",
-                  svg_colors[r % CHQ_PLOT_COLORS]);
-    for (size_t i = 0; i < run->count; i++) {
-        bool finite = isfinite(run->values[i]);
-        bool joined = open && run->times[i] - run->times[i - 1] <= gap;
-        if (finite)
-            (void)fprintf(to, "%c%.2f %.2f", joined ? 'L' : 'M',
-                          frame.left + place_x(plot, run->times[i], frame.width),
-                          frame.top + place_y(plot, run->values[i], frame.height));
-        open = finite;
-    }
-    (void)fputs("\"/>\n", to);
-}
-
-void
-chq_plot_svg(const chq_plot_t *plot, FILE *to, int width, int height)
-{
-    double legend = 18.0 * (double)plot->run_count;
-    frame_t frame = {70, 40, width - 95, height - 85 - legend};
-    if (frame.width < 50)
-        frame.width = 50;
-    if (frame.height < 50)
-        frame.height = 50;
-    double whole = frame.top + frame.height + 45 + legend;
-    (void)fprintf(
-        to,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%.0f\" "
-        "viewBox=\"0 0 %d %.0f\" font-family=\"sans-serif\" font-size=\"12\">\n"
-        "<style>.grid{stroke:#ddd}.tick{stroke:#888}.x{text-anchor:middle;fill:#444}"
-        ".y{text-anchor:end;fill:#444}.run{fill:none;stroke-width:1.5;"
-        "stroke-linejoin:round;stroke-linecap:round}</style>\n"
-        "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n"
-        "<text x=\"70\" y=\"24\" font-size=\"15\" fill=\"#222\">",
-        width, whole, width, whole);
-    svg_text(to, plot->title);
-    (void)fputs("</text>\n", to);
-    svg_axes(plot, to, frame);
-    for (size_t r = 0; r < plot->run_count; r++)
-        svg_run(plot, to, frame, r);
-    for (size_t r = 0; r < plot->run_count; r++) {
-        double y = frame.top + frame.height + 45 + 18.0 * (double)r;
-        (void)fprintf(to,
-                      "<rect x=\"70\" y=\"%.1f\" width=\"14\" height=\"3\" fill=\"%s\"/>"
-                      "<text x=\"92\" y=\"%.1f\" fill=\"#222\">",
-                      y - 5, svg_colors[r % CHQ_PLOT_COLORS], y);
-        svg_text(to, plot->runs[r].name);
-        (void)fputs("</text>\n", to);
-    }
-    (void)fputs("</svg>\n", to);
+    run->count = kept;
 }
