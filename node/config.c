@@ -247,24 +247,46 @@ typedef struct file_reader {
     ch_status_t status;                 /* of the first error */
 } file_reader_t;
 
+/* One line of at most LINE_BYTES, without white space in front: inih would take an indented line as
+ * going on the last value. False: the end, or a line that cannot be one. */
+static bool
+read_line(file_reader_t *reader, char line[LINE_BYTES + 2])
+{
+    size_t size = 0;
+    int byte;
+    while ((byte = getc(reader->file)) != EOF && byte != '\n') {
+        if (byte == '\0' || size == LINE_BYTES) {
+            reader->status =
+                byte ? ch_fail(CH_ERR_INVALID, "%s:%u: the line is longer than %d bytes",
+                               reader->path, reader->line + 1, LINE_BYTES)
+                     : ch_fail(CH_ERR_INVALID, "%s:%u: a zero byte; is this a text file?",
+                               reader->path, reader->line + 1);
+            return false;
+        }
+        if (size > 0 || (byte != ' ' && byte != '\t'))
+            line[size++] = (char)byte;
+    }
+    line[size] = '\n';
+    line[size + 1] = '\0';
+    return size > 0 || byte != EOF;
+}
+
 /* The only way to know the line in the handler: inih asks for one line, then calls the handler for
- * it. White space in front goes, or inih would take an indented line as going on the last value. */
+ * it. It would go on after a broken section, and blame the keys below it. */
 static char *
 reader_line(char *to, int size, void *context)
 {
     file_reader_t *reader = context;
     char line[LINE_BYTES + 2];
-    if (reader->status < 0 || size < (int)sizeof line ||
-        !fgets(line, sizeof line, reader->file))
+    if (reader->status < 0 || size < (int)sizeof line || !read_line(reader, line))
         return NULL;
     reader->line++;
-    if (!strchr(line, '\n') && !feof(reader->file)) {
-        reader->status =
-            ch_fail(CH_ERR_INVALID, "%s:%u: the line is longer than %d bytes",
-                    reader->path, reader->line, LINE_BYTES);
+    if (line[0] == '[' && !strchr(line, ']')) {
+        reader->status = ch_fail(CH_ERR_INVALID, "%s:%u: the section has no ]",
+                                 reader->path, reader->line);
         return NULL;
     }
-    snprintf(to, (size_t)size, "%s", line + strspn(line, " \t"));
+    snprintf(to, (size_t)size, "%s", line);
     return to;
 }
 
@@ -280,7 +302,10 @@ reader_value(void *context, const char *section, const char *key, const char *va
     size_t count;
     ch_config_keys(&count);
     size_t i = find_key(name);
-    if (i == count) {
+    if (!*section) {
+        reader->status = ch_fail(
+            CH_ERR_INVALID, "%s: %.40s stands above the first [section]", origin, key);
+    } else if (i == count) {
         reader->status = fail_unknown(name, origin);
     } else if (reader->lines[i]) {
         reader->status = ch_fail(CH_ERR_INVALID, "%s: %s is set already in line %u",
@@ -377,6 +402,12 @@ ch_config_load_environment(ch_config_t *config, char *const *environment)
 
 /* ---- between keys ---- */
 
+static const char *
+origin_of(const ch_config_t *config, const char *name)
+{
+    return config->origins[find_key(name)];
+}
+
 bool
 ch_config_is_loopback(const char *endpoint)
 {
@@ -401,11 +432,13 @@ check_reach(const ch_config_t *config, const ch_config_key_t *key)
     const char *value = *text_slot(config, key);
     if (value[0] == '\0' || config->security_insecure || ch_config_is_loopback(value))
         return CH_OK;
+    char name[NAME_BYTES];
+    full_name(key, name, sizeof name);
     return ch_fail(
         CH_ERR_INVALID,
-        "%s.%s: %s can be reached from other machines, and nothing protects it; use "
+        "%s: %s: %s can be reached from other machines, and nothing protects it; use "
         "127.0.0.1, or say security.insecure=true if the network is trusted",
-        key->section, key->key, value);
+        origin_of(config, name), name, value);
 }
 
 static bool
@@ -430,8 +463,10 @@ check_listen(const ch_config_t *config)
     }
     if (strcmp(config->listen_ingest, config->listen_query) == 0 &&
         !takes_any_port(config->listen_ingest))
-        return ch_fail(CH_ERR_INVALID, "listen.ingest and listen.query are both %s",
-                       config->listen_ingest);
+        return ch_fail(CH_ERR_INVALID,
+                       "listen.ingest (%s) and listen.query (%s) are both %s",
+                       origin_of(config, "listen.ingest"),
+                       origin_of(config, "listen.query"), config->listen_ingest);
     return CH_OK;
 }
 
@@ -441,12 +476,19 @@ ch_config_check(const ch_config_t *config)
     ch_status_t status = check_listen(config);
     if (status < 0)
         return status;
-    if (config->engine_memory_limit / 2 < config->engine_memtable_bytes)
-        return ch_fail(CH_ERR_INVALID,
-                       "engine.memory_limit must hold two memtables: at least %" PRIu64
-                       " for engine.memtable_bytes=%" PRIu64,
-                       config->engine_memtable_bytes * 2, config->engine_memtable_bytes);
-    return CH_OK;
+    uint64_t memtable = config->engine_memtable_bytes,
+             limit = config->engine_memory_limit;
+    if (limit / 2 >= memtable)
+        return CH_OK;
+    char text[3][32];
+    ch_units_format(CH_CONFIG_BYTES, limit, text[0], sizeof text[0]);
+    ch_units_format(CH_CONFIG_BYTES, memtable, text[1], sizeof text[1]);
+    ch_units_format(CH_CONFIG_BYTES, memtable * 2, text[2], sizeof text[2]);
+    return ch_fail(CH_ERR_INVALID,
+                   "engine.memory_limit=%s (%s) must hold two memtables: at least %s for "
+                   "engine.memtable_bytes=%s (%s)",
+                   text[0], origin_of(config, "engine.memory_limit"), text[2], text[1],
+                   origin_of(config, "engine.memtable_bytes"));
 }
 
 ch_limits_t

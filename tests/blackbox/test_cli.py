@@ -58,6 +58,10 @@ class Options(unittest.TestCase):
         value = self.file("[wal]\nsegment_bytes = 5 elephants\n")
         self.refused("%s:2: wal.segment_bytes" % value, "-c", value)
         self.refused("cannot be read", "-c", "/nonexistent.ini")
+        self.refused(":1: a zero byte", "-c", self.file("\0\1"))
+        self.refused(":2: a zero byte", "-c", self.file("[query]\nworkers = 3\0\n"))
+        reach = self.file("[listen]\ningest = tcp://0.0.0.0:7878\n")
+        self.refused("%s:2: listen.ingest: tcp://0.0.0.0:7878 can be reached" % reach, "-c", reach)
 
     def test_unknown_options_get_a_suggestion(self):
         self.refused("did you mean --print-config?", "--prnt-config")

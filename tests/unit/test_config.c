@@ -115,6 +115,9 @@ test_slips_in_a_file_name_the_line_and_the_nearest_key(void **state)
     assert_refused("[query]\nworkers = 1\nworkers = 2\n",
                    ":3: query.workers is set already in line 2");
     assert_refused("[query]\nworkers\n", ":2: neither [section] nor key = value");
+    assert_refused("[node]\n [query\nworkers = 1\n", ":2: the section has no ]");
+    assert_refused("workers = 1\n[query]\n",
+                   ":1: workers stands above the first [section]");
     char line[400];
     memset(line, 'x', sizeof line);
     memcpy(line, "[node]\ndata = ", 14);
@@ -191,6 +194,8 @@ test_only_loopback_is_taken_unless_insecure(void **state)
     assert_int_equal(ch_config_set_pair(&config, "listen.query=tcp://0.0.0.0:7879"),
                      CH_OK);
     assert_int_equal(ch_config_check(&config), CH_ERR_INVALID);
+    assert_non_null(
+        strstr(ch_fail_text(), "--set: listen.query: tcp://0.0.0.0:7879 can"));
     assert_non_null(strstr(ch_fail_text(), "security.insecure=true"));
     assert_int_equal(ch_config_set_pair(&config, "security.insecure=true"), CH_OK);
     assert_int_equal(ch_config_check(&config), CH_OK);
@@ -213,6 +218,9 @@ test_keys_that_contradict_each_other_are_refused(void **state)
     assert_int_equal(ch_config_check(&config), CH_OK);
     assert_int_equal(ch_config_set_pair(&config, "engine.memtable_bytes=1GiB"), CH_OK);
     assert_int_equal(ch_config_check(&config), CH_ERR_INVALID);
+    assert_non_null(strstr(ch_fail_text(), "engine.memory_limit=1GiB (default)"));
+    assert_non_null(
+        strstr(ch_fail_text(), "at least 2GiB for engine.memtable_bytes=1GiB"));
     ch_config_release(&config);
 }
 
