@@ -68,6 +68,11 @@ answer_ack(ch_reply_t *reply, const ch_request_t *request)
                           .expected = received + 1,
                           .lsn = 70 + received,
                           .term = 3};
+    if (node->held) {
+        ack.state = CH_ACK_PENDING;
+        ack.durable = ack.replicated = 0;
+        ack.reason = node->held;
+    }
     if (node->fence > request->epoch) {
         ack.state = CH_ACK_FENCED;
         ack.epoch = node->fence;

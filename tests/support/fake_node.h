@@ -22,6 +22,7 @@ typedef struct fake_node {
     unsigned lose_batches, lose_questions; /* so many of the next */
     bool forget;                           /* drop the session, once */
     uint64_t fence;                        /* a higher epoch exists */
+    const char *held;                      /* nothing becomes durable, and why */
     uint64_t epoch, received;
     uint64_t batches, points, questions; /* taken, applied, seen */
     uint64_t reject_seq;

@@ -255,6 +255,29 @@ test_nobody_there_is_a_timeout(void **state)
 }
 
 static void
+test_a_timeout_says_what_the_node_said(void **state)
+{
+    (void)state;
+    cityhall_producer_options_t options = producer_options("p");
+    cityhall_producer_t *producer = open_producer(&options);
+    pthread_mutex_lock(&node->lock);
+    node->held = "disk full";
+    pthread_mutex_unlock(&node->lock);
+    send_batches(producer, 1);
+    cityhall_status_t status = CITYHALL_ERR_TIMEOUT;
+    do { /* the answer may come late on a busy machine */
+        status = cityhall_producer_wait(producer, CITYHALL_DURABLE, 50);
+        assert_int_equal(status, CITYHALL_ERR_TIMEOUT);
+    } while (!strstr(cityhall_producer_error(producer), "holds writes: disk full"));
+    pthread_mutex_lock(&node->lock);
+    node->held = NULL;
+    pthread_mutex_unlock(&node->lock);
+    assert_int_equal(cityhall_producer_wait(producer, CITYHALL_DURABLE, WAIT_MS),
+                     CITYHALL_OK);
+    assert_int_equal(cityhall_producer_close(&producer, WAIT_MS), CITYHALL_OK);
+}
+
+static void
 test_bad_input_adds_nothing(void **state)
 {
     (void)state;
@@ -368,6 +391,7 @@ main(void)
         TEST(test_a_fenced_producer_stops),
         TEST(test_rejects_are_called_back),
         TEST(test_nobody_there_is_a_timeout),
+        TEST(test_a_timeout_says_what_the_node_said),
         TEST(test_bad_input_adds_nothing),
         TEST(test_a_spool_outlives_the_process),
     };

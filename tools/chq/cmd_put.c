@@ -64,11 +64,8 @@ chq_cmd_put(chq_t *chq)
         status =
             cityhall_producer_wait(producer, CITYHALL_DURABLE, (int32_t)chq->timeout_ms);
     if (status < 0)
-        chq_say("not durable within %.3g s; is the node running? (--node %s, --ingest "
-                "%s)%s%s",
-                chq->timeout_ms / 1e3, chq->node, chq->ingest,
-                status == CITYHALL_ERR_TIMEOUT ? "" : ": ",
-                status == CITYHALL_ERR_TIMEOUT ? "" : cityhall_producer_error(producer));
+        chq_say("not durable within %.3g s: %s (--node, --ingest)", chq->timeout_ms / 1e3,
+                cityhall_producer_error(producer));
     cityhall_producer_destroy(&producer);
     return status < 0 ? CHQ_EXIT_UNREACHABLE : rejected ? CHQ_EXIT_REFUSED : CHQ_EXIT_OK;
 }

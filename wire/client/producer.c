@@ -295,10 +295,33 @@ release_spool(cityhall_producer_t *producer)
 }
 
 static void
+keep_reason(cityhall_producer_t *producer, const ch_reply_view_t *view)
+{
+    ch_bytes_t reason = {0};
+    (void)ch_reply_view_text(view, "reason", &reason);
+    snprintf(producer->reason, sizeof producer->reason, "%.*s", (int)reason.size,
+             reason.size ? (const char *)reason.data : "");
+}
+
+/* TIMEOUT, and what is known of its cause. */
+static cityhall_status_t
+fail_timeout(cityhall_producer_t *producer, const char *what)
+{
+    if (*producer->reason)
+        return ch_producer_fail(producer, CITYHALL_ERR_TIMEOUT,
+                                "%s: the node holds writes: %s", what, producer->reason);
+    return ch_producer_fail(producer, CITYHALL_ERR_TIMEOUT, "%s%s%s", what,
+                            producer->heard ? "" : ": no answer from ",
+                            producer->heard ? "" : producer->options.query);
+}
+
+static void
 answer(cityhall_producer_t *producer, const ch_reply_view_t *view, int64_t now_ms)
 {
     ch_ack_reply_t ack;
     ch_reject_t told[CH_SESSION_REJECTS_MAX], rejects[CH_SESSION_REJECTS_MAX];
+    producer->heard = true;
+    keep_reason(producer, view);
     if (!view->ok || ch_reply_view_ack(view, &ack, rejects) < 0) {
         ch_producer_fail(producer, CITYHALL_OK, "ack: %.*s: %.*s", (int)view->code.size,
                          (const char *)view->code.data, (int)view->message.size,
@@ -329,6 +352,7 @@ serve_link(cityhall_producer_t *producer, int64_t now_ms)
     if (got == 0 && now_ms < producer->link_deadline_ms)
         return CITYHALL_OK;
     producer->link_deadline_ms = 0;
+    producer->heard = false;
     ch_producer_session_unanswered(producer->session, now_ms);
     if (!ch_query_link_renew(&producer->link))
         return ch_producer_fail(producer, CITYHALL_ERR_NETWORK, "query %s: %s",
@@ -480,10 +504,8 @@ wait_for_room(cityhall_producer_t *producer, size_t size)
         if (status < 0 || ch_producer_session_has_room(producer->session, size))
             return status;
         if (ch_client_now_ms() >= deadline_ms)
-            return ch_producer_fail(
-                producer, CITYHALL_ERR_TIMEOUT,
-                "the window is full: nothing was acknowledged for %d ms",
-                (int)producer->options.send_timeout_ms);
+            return fail_timeout(
+                producer, "the window is full and nothing was acknowledged in time");
         wait_event(producer, &pause, deadline_ms);
     }
 }
@@ -593,8 +615,7 @@ cityhall_producer_wait(cityhall_producer_t *producer, cityhall_level_t level,
             ch_producer_session_reached(producer->session, (ch_level_t)level))
             break;
         if (ch_client_now_ms() >= deadline_ms)
-            status = ch_producer_fail(producer, CITYHALL_ERR_TIMEOUT,
-                                      "not everything reached its level in time");
+            status = fail_timeout(producer, "not everything reached its level in time");
         else
             wait_event(producer, &pause, deadline_ms);
     }

@@ -25,6 +25,8 @@ struct cityhall_producer {
     ch_batch_encoder_t *encoder;
     cityhall_producer_stats_t stats;
     ch_buffer_t request;
+    bool heard;       /* the last question was answered */
+    char reason[128]; /* why the node holds writes, as it said last; "": it does not */
     char error[CH_CLIENT_ERROR_BYTES];
 };
 
