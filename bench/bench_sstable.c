@@ -1,6 +1,7 @@
 /* bench_sstable.c - size and speed of sorted tables, one thread, warm page cache.
  *
- * Shapes   "long"   1000 series of 25,920 regular points, small ints (a random walk in 0..100)
+ * Shapes   "long"   1000 series of 25,920 regular points, small ints (a random walk in 0..100), as a flush writes
+ *                   them, and "dense" as the last level keeps them
  *          "wide"   100,000 series (10,000 hosts of 10 tags, some 100 bytes, by 10 fields) of 26 points
  * Figures  bytes a point and a series, write ns a point (fsync included), read of one series at
  *          random, of all in key order, all keys; the same reads through a block cache that holds
@@ -29,6 +30,7 @@ typedef struct shape {
     const char *name;
     unsigned hosts;
     size_t points;
+    ch_column_level_t level;
 } shape_t;
 
 static double
@@ -94,8 +96,8 @@ write_table(const shape_t *shape, char **labels, const char *path,
     ch_points_t points = {0};
     ch_sstable_writer_t *writer = NULL;
     double spent = -now_ns();
-    const ch_sstable_writer_options_t options = {.series_expected =
-                                                     (uint64_t)shape->hosts * FIELDS};
+    const ch_sstable_writer_options_t options = {
+        .series_expected = (uint64_t)shape->hosts * FIELDS, .level = shape->level};
     CH_ASSERT(ch_sstable_writer_open(ch_fs_posix(), path, 1, &options, &writer) == CH_OK);
     spent += now_ns();
     for (int f = 0; f < FIELDS; f++)
@@ -260,7 +262,9 @@ miss_tables(const shape_t *shape, char **labels, const char *path)
 int
 main(int argc, char **argv)
 {
-    static const shape_t shapes[] = {{"long", 100, 25920}, {"wide", 10000, 26}};
+    static const shape_t shapes[] = {{"long", 100, 25920, CH_COLUMN_FAST},
+                                     {"long, dense", 100, 25920, CH_COLUMN_DENSE},
+                                     {"wide", 10000, 26, CH_COLUMN_FAST}};
     char path[512];
     snprintf(path, sizeof path, "%s/bench.sst", argc > 1 ? argv[1] : "/tmp");
     ch_alloc_tune();

@@ -255,23 +255,67 @@ as_float(ch_value_t value, double *out)
     return isnan(*out) ? CH_ERR_UNSUPPORTED : CH_OK;
 }
 
+static void
+summarise_value(int64_t time, double value, ch_summary_t *summary)
+{
+    const ch_summary_t one = {.count = 1,
+                              .sum = value,
+                              .min = value,
+                              .max = value,
+                              .first_time = time,
+                              .last_time = time,
+                              .first = value,
+                              .last = value};
+    ch_summary_join(summary, &one);
+}
+
+/* The summary of points [from, to) of a run of doubles or ints: parts of chunks are decoded at both ends of
+ * most ranges, so it should cost little more than their decoding. False on NaN. */
+static bool
+summarise_run(const ch_points_t *points, size_t from, size_t to, ch_summary_t *part)
+{
+    bool floats = points->form == CH_POINTS_F64, nan = false, falls = false;
+    const int64_t *ints = points->ints;
+    double sum = 0, before = floats ? points->floats[from] : (double)ints[from];
+    double min = before, max = before;
+    part->first = before;
+    for (size_t i = from; i < to; i++) {
+        double value = floats ? points->floats[i] : (double)ints[i];
+        nan |= value != value;
+        falls |= value < before;
+        min = value < min ? value : min;
+        max = value > max ? value : max;
+        sum += value;
+        before = value;
+    }
+    part->count = to - from;
+    part->sum = sum;
+    part->min = min;
+    part->max = max;
+    part->falls = falls;
+    part->last = before;
+    part->first_time = points->times[from];
+    part->last_time = points->times[to - 1];
+    return !nan;
+}
+
 static ch_status_t
 summarise_points(const ch_points_t *points, size_t from, size_t to, ch_summary_t *summary)
 {
-    for (size_t i = from; i < to; i++) {
-        double value;
-        if (as_float(ch_points_value(points, i), &value) < 0)
-            return ch_fail(CH_ERR_UNSUPPORTED, "strings and NaN have no summary");
-        const ch_summary_t one = {.count = 1,
-                                  .sum = value,
-                                  .min = value,
-                                  .max = value,
-                                  .first_time = points->times[i],
-                                  .last_time = points->times[i],
-                                  .first = value,
-                                  .last = value};
-        ch_summary_join(summary, &one);
+    ch_summary_t part = {0};
+    bool possible = true;
+    if (from >= to)
+        return CH_OK;
+    if (points->form != CH_POINTS_LIST)
+        possible = summarise_run(points, from, to, &part);
+    for (size_t i = from; points->form == CH_POINTS_LIST && possible && i < to; i++) {
+        double value = 0;
+        possible = as_float(ch_points_value(points, i), &value) == CH_OK;
+        summarise_value(points->times[i], value, &part);
     }
+    if (!possible)
+        return ch_fail(CH_ERR_UNSUPPORTED, "strings and NaN have no summary");
+    ch_summary_join(summary, &part);
     return CH_OK;
 }
 
