@@ -8,16 +8,12 @@ int64_t
 ch_estimate_median(const int64_t *x, size_t n, size_t strided)
 {
     CH_ASSERT(strided <= CH_ESTIMATE_SAMPLES_MAX);
-    int64_t sorted[CH_ESTIMATE_SAMPLES_MAX];
+    int64_t samples[CH_ESTIMATE_SAMPLES_MAX + 8];
     size_t stride = (n + strided - 1) / strided, count = 0;
-    for (size_t i = stride / 2; i < n; i += stride) {
-        size_t at = count++;
-        for (; at && sorted[at - 1] > x[i]; at--)
-            sorted[at] = sorted[at - 1];
-        sorted[at] = x[i];
-    }
+    for (size_t i = stride / 2; i < n; i += stride)
+        samples[count++] = x[i];
     CH_ASSERT(count > 0);
-    return sorted[count / 2];
+    return ch_kernels()->median(samples, count);
 }
 
 double

@@ -5,15 +5,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// Bits of a number without its leading zeros: 0 for 0, 64 for the largest. Without a branch: in residuals
-/// zero comes as often as not.
+#include "column/kernels.h"
+
+/// Bits of a number without its leading zeros: 0 for 0, 64 for the largest.
 static inline unsigned
 ch_bit_length(uint64_t value)
 {
     return 64 - (unsigned)__builtin_clzll(value | 1) - (value == 0);
 }
 
-enum { CH_ESTIMATE_SAMPLES_MAX = 80 };
+enum { CH_ESTIMATE_SAMPLES_MAX = CH_MEDIAN_MAX };
 
 /// Median of at most `strided` (<= CH_ESTIMATE_SAMPLES_MAX) evenly spaced samples out of n >= 1.
 int64_t ch_estimate_median(const int64_t *x, size_t n, size_t strided);

@@ -262,30 +262,10 @@ to_word(int64_t residual, int64_t base, bool zigzag)
     return zigzag ? ch_zigzag(distance) : (uint64_t)distance;
 }
 
-/* Two histograms taken in turn: equal neighbours would wait for each other's increment. */
-static void
-count_lengths(const int64_t *r, size_t m, int64_t base, bool zigzag, uint32_t counts[65])
-{
-    uint32_t odd[65] = {0};
-    memset(counts, 0, 65 * sizeof *counts);
-    size_t i = 0;
-    for (; i + 2 <= m; i += 2) {
-        counts[ch_bit_length(to_word(r[i], base, zigzag))]++;
-        odd[ch_bit_length(to_word(r[i + 1], base, zigzag))]++;
-    }
-    if (i < m)
-        counts[ch_bit_length(to_word(r[i], base, zigzag))]++;
-    for (unsigned k = 0; k < 65; k++)
-        counts[k] += odd[k];
-}
-
 /* The cheapest width. Patches have to gain 1 % and stay below a third of the words: they are slow. */
 static packing_t
-choose_width(const uint32_t counts[65], size_t m)
+choose_width(const uint32_t counts[65], unsigned top, size_t m)
 {
-    unsigned top = 64;
-    while (top && !counts[top])
-        top--;
     packing_t best = {.bits = m * top, .width = top};
     uint64_t plain = best.bits;
     size_t patches = 0;
@@ -308,13 +288,14 @@ choose_width(const uint32_t counts[65], size_t m)
 static void
 choose_packing(const int64_t *r, size_t m, plan_t *plan)
 {
+    const ch_kernels_t *kernels = ch_kernels();
     uint32_t counts[65];
-    int64_t min = ch_kernels()->summarize(r, m).min;
-    count_lengths(r, m, min, false, counts);
-    plan->packing = choose_width(counts, m);
+    int64_t min = kernels->summarize(r, m).min;
+    unsigned top = kernels->count_lengths(r, m, min, false, counts);
+    plan->packing = choose_width(counts, top, m);
     plan->base = min;
-    count_lengths(r, m, plan->median, true, counts);
-    packing_t zigzag = choose_width(counts, m);
+    top = kernels->count_lengths(r, m, plan->median, true, counts);
+    packing_t zigzag = choose_width(counts, top, m);
     if (zigzag.bits < plan->packing.bits) {
         plan->packing = zigzag;
         plan->base = plan->median;

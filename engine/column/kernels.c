@@ -27,7 +27,8 @@ ch_kernels_of(ch_kernels_level_t level)
     case CH_KERNELS_AVX2:
         return has_avx2() ? &ch_kernels_avx2 : NULL;
     case CH_KERNELS_AVX512:
-        if (has_avx2() && __builtin_cpu_supports("avx512f") &&
+        if (has_avx2() && __builtin_cpu_supports("avx512cd") &&
+            __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("avx512f") &&
             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vbmi"))
             return &ch_kernels_avx512;

@@ -17,6 +17,8 @@
 
 struct ch_tans_decoder;
 
+enum { CH_MEDIAN_MAX = 80 };
+
 typedef enum {
     CH_KERNELS_PORTABLE,
     CH_KERNELS_AVX2,
@@ -75,6 +77,15 @@ typedef struct ch_kernels {
     /// Sum of log2(1 + 2 |x - centre|), times 2^23 and plus n * 127 * 2^23, read off the float's
     /// bits: an integer, so that the order of summation does not matter.
     uint64_t (*spread)(const int64_t *x, size_t n, int64_t centre);
+
+    /// How many of the words (distances to `base`, as they are or zigzag) have each bit length.
+    /// Returns the greatest length; counts[0] to counts[that] are set.
+    unsigned (*count_lengths)(const int64_t *x, size_t n, int64_t base, bool zigzag,
+                              uint32_t counts[65]);
+
+    /// What stands at place n / 2 when the 1 to CH_MEDIAN_MAX values are in order. They may be
+    /// reordered; up to 7 behind them are overwritten.
+    int64_t (*median)(int64_t *x, size_t n);
 } ch_kernels_t;
 
 /// The best level of this CPU, or the one that was forced.

@@ -120,6 +120,18 @@ spread(const int64_t *x, size_t n, int64_t centre)
     return loop_spread(x, n, centre);
 }
 
+TARGET static unsigned
+count_lengths(const int64_t *x, size_t n, int64_t base, bool zigzag, uint32_t counts[65])
+{
+    return loop_count_lengths(x, n, base, zigzag, counts);
+}
+
+TARGET static int64_t
+median(int64_t *x, size_t n)
+{
+    return loop_median(x, n);
+}
+
 const ch_kernels_t ch_kernels_avx2 = {
     .name = "AVX2",
     .unpack = unpack,
@@ -133,6 +145,8 @@ const ch_kernels_t ch_kernels_avx2 = {
     .is_regular = is_regular,
     .summarize = summarize,
     .spread = spread,
+    .count_lengths = count_lengths,
+    .median = median,
 };
 
 #endif

@@ -1,13 +1,14 @@
 /* kernels_avx512.c - the kernels for AVX-512 with VBMI: 512-bit vectors of eight slots. */
 #include "column/kernels_levels.h"
 #include "column/kernels_loops.h"
+#include "column/scratch.h"
 #include "column/tans_loops.h"
 
 #ifdef CH_KERNELS_X86
 #include <immintrin.h>
 
 /* gcc would stay with 256-bit vectors for the plain loops; clang does not know the option. */
-#define FEATURES "bmi,bmi2,avx512f,avx512vl,avx512bw,avx512dq,avx512vbmi"
+#define FEATURES "bmi,bmi2,popcnt,avx512cd,avx512f,avx512vl,avx512bw,avx512dq,avx512vbmi"
 #ifdef __clang__
 #define TARGET __attribute__((target(FEATURES)))
 #else
@@ -179,6 +180,63 @@ spread(const int64_t *x, size_t n, int64_t centre)
     return loop_spread(x, n, centre);
 }
 
+/* Bit lengths as bytes, then bytes compared 64 at a time with each length that occurs. Behind n the bytes are
+ * 0xff, which no length is. */
+TARGET static unsigned
+count_lengths(const int64_t *x, size_t n, int64_t base, bool zigzag, uint32_t counts[65])
+{
+    uint8_t lengths[CH_SCRATCH_SLOTS];
+    const __m512i bases = _mm512_set1_epi64((long long)base),
+                  zero = _mm512_setzero_si512();
+    __m512i all = zero;
+    for (size_t i = 0; i < n; i += 8) {
+        __mmask8 there = (__mmask8)(n - i >= 8 ? 0xffu : (1u << (n - i)) - 1);
+        __m512i word =
+            _mm512_maskz_sub_epi64(there, _mm512_maskz_loadu_epi64(there, x + i), bases);
+        if (zigzag)
+            word =
+                _mm512_xor_si512(_mm512_slli_epi64(word, 1), _mm512_srai_epi64(word, 63));
+        all = _mm512_or_si512(all, word);
+        word = _mm512_sub_epi64(_mm512_set1_epi64(64), _mm512_lzcnt_epi64(word));
+        word = _mm512_mask_mov_epi64(_mm512_set1_epi64(-1), there, word);
+        _mm_storel_epi64((void *)(lengths + i), _mm512_cvtepi64_epi8(word));
+    }
+    size_t filled = (n + 7) & ~(size_t)7;
+    memset(lengths + filled, 0xff, 64);
+    unsigned top = loop_bit_length((uint64_t)_mm512_reduce_or_epi64(all));
+    for (unsigned length = 0; length <= top; length++) {
+        const __m512i wanted = _mm512_set1_epi8((char)length);
+        uint32_t count = 0;
+        for (size_t i = 0; i < n; i += 64)
+            count += (uint32_t)__builtin_popcountll(
+                _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(lengths + i), wanted));
+        counts[length] = count;
+    }
+    return top;
+}
+
+/* The value that at most n / 2 are below, and more are not above: no sorting, no branch to mispredict but the
+ * last. INT64_MAX behind the values is below none of them. */
+TARGET static int64_t
+median(int64_t *x, size_t n)
+{
+    for (size_t i = n; i < n + 7; i++)
+        x[i] = INT64_MAX;
+    for (size_t i = 0; i < n; i++) {
+        const __m512i value = _mm512_set1_epi64(x[i]);
+        unsigned below = 0, not_above = 0;
+        for (size_t k = 0; k < n; k += 8) {
+            __m512i others = _mm512_loadu_si512(x + k);
+            below += (unsigned)__builtin_popcount(_mm512_cmplt_epi64_mask(others, value));
+            not_above +=
+                (unsigned)__builtin_popcount(_mm512_cmple_epi64_mask(others, value));
+        }
+        if (below <= n / 2 && n / 2 < not_above)
+            return x[i];
+    }
+    return x[0]; /* not reached: some value has the place */
+}
+
 const ch_kernels_t ch_kernels_avx512 = {
     .name = "AVX-512",
     .unpack = unpack,
@@ -192,6 +250,8 @@ const ch_kernels_t ch_kernels_avx512 = {
     .is_regular = is_regular,
     .summarize = summarize,
     .spread = spread,
+    .count_lengths = count_lengths,
+    .median = median,
 };
 
 #endif

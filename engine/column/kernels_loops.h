@@ -160,6 +160,61 @@ loop_summarize(const int64_t *x, size_t n)
         .min = min, .max = max, .sum = sum, .decreases = decreases != 0};
 }
 
+/* Bits of a number without its leading zeros: 0 for 0, 64 for the largest. Without a branch: in residuals
+ * zero comes as often as not. */
+CH_LOOP unsigned
+loop_bit_length(uint64_t value)
+{
+    return 64 - (unsigned)__builtin_clzll(value | 1) - (value == 0);
+}
+
+CH_LOOP uint64_t
+loop_word(int64_t x, int64_t base, bool zigzag)
+{
+    uint64_t distance = (uint64_t)x - (uint64_t)base;
+    return zigzag ? ch_zigzag((int64_t)distance) : distance;
+}
+
+/* Two histograms taken in turn: equal neighbours would wait for each other's increment. */
+CH_LOOP unsigned
+loop_count_lengths(const int64_t *x, size_t n, int64_t base, bool zigzag,
+                   uint32_t counts[65])
+{
+    uint32_t odd[65] = {0};
+    uint64_t all = 0;
+    memset(counts, 0, 65 * sizeof *counts);
+    size_t i = 0;
+    for (; i + 2 <= n; i += 2) {
+        uint64_t a = loop_word(x[i], base, zigzag), b = loop_word(x[i + 1], base, zigzag);
+        counts[loop_bit_length(a)]++;
+        odd[loop_bit_length(b)]++;
+        all |= a | b;
+    }
+    if (i < n) {
+        uint64_t a = loop_word(x[i], base, zigzag);
+        counts[loop_bit_length(a)]++;
+        all |= a;
+    }
+    unsigned top = loop_bit_length(all);
+    for (unsigned length = 0; length <= top; length++)
+        counts[length] += odd[length];
+    return top;
+}
+
+/* Insertion sort: there are few. */
+CH_LOOP int64_t
+loop_median(int64_t *x, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        int64_t value = x[i];
+        size_t at = i;
+        for (; at && x[at - 1] > value; at--)
+            x[at] = x[at - 1];
+        x[at] = value;
+    }
+    return x[n / 2];
+}
+
 CH_LOOP uint64_t
 loop_spread(const int64_t *x, size_t n, int64_t centre)
 {

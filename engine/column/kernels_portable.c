@@ -71,6 +71,18 @@ spread(const int64_t *x, size_t n, int64_t centre)
     return loop_spread(x, n, centre);
 }
 
+static unsigned
+count_lengths(const int64_t *x, size_t n, int64_t base, bool zigzag, uint32_t counts[65])
+{
+    return loop_count_lengths(x, n, base, zigzag, counts);
+}
+
+static int64_t
+median(int64_t *x, size_t n)
+{
+    return loop_median(x, n);
+}
+
 const ch_kernels_t ch_kernels_portable = {
     .name = "portable",
     .unpack = unpack,
@@ -84,4 +96,6 @@ const ch_kernels_t ch_kernels_portable = {
     .is_regular = is_regular,
     .summarize = summarize,
     .spread = spread,
+    .count_lengths = count_lengths,
+    .median = median,
 };

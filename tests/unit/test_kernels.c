@@ -163,6 +163,14 @@ test_portable_kernels_do_what_the_format_says(void **state)
     assert_true(sums[0] == 15 && sums[1] == 22 && sums[2] == 21);
     k->add_line(line, 3, 100, 10, 3 << 15); /* 1.5 a step, rounded down: 1 3 4 */
     assert_true(line[0] == 111 && line[1] == 132 && line[2] == 143);
+    const int64_t lengths[] = {4, 5, 3, 12, 4};
+    uint32_t counts[65];
+    assert_int_equal(k->count_lengths(lengths, 5, 3, false, counts), 4); /* 1 2 0 9 1 */
+    assert_true(counts[0] == 1 && counts[1] == 2 && counts[2] == 1 && counts[3] == 0);
+    assert_int_equal(k->count_lengths(lengths, 5, 4, true, counts), 5); /* 0 2 1 16 0 */
+    assert_true(counts[0] == 2 && counts[1] == 1 && counts[2] == 1 && counts[5] == 1);
+    int64_t middle[5 + 8] = {9, -4, 9, 7, 8};
+    assert_true(k->median(middle, 5) == 8);
     k->map(zigzag, 5, 50, 2, true);
     assert_true(zigzag[0] == 100 && zigzag[1] == 98 && zigzag[2] == 102);
     assert_true(zigzag[3] == 96 && zigzag[4] == 104);
@@ -205,6 +213,33 @@ test_decimal_kernels_agree(void **state)
 }
 
 static void
+expect_same_lengths(const ch_kernels_t *kernels, const int64_t *x, size_t n, int64_t base)
+{
+    const ch_kernels_t *portable = ch_kernels_of(CH_KERNELS_PORTABLE);
+    for (int zigzag = 0; zigzag < 2; zigzag++) {
+        uint32_t a[65], b[65], total = 0;
+        unsigned top = portable->count_lengths(x, n, base, zigzag, a);
+        assert_int_equal(kernels->count_lengths(x, n, base, zigzag, b), top);
+        assert_memory_equal(a, b, (top + 1) * sizeof *a);
+        assert_true(a[top] > 0);
+        for (unsigned length = 0; length <= top; length++)
+            total += a[length];
+        assert_int_equal(total, n);
+    }
+}
+
+static void
+expect_same_median(const ch_kernels_t *kernels, const int64_t *x, size_t n)
+{
+    int64_t a[CH_MEDIAN_MAX + 8], b[CH_MEDIAN_MAX + 8];
+    n = n < CH_MEDIAN_MAX ? n : CH_MEDIAN_MAX;
+    memcpy(a, x, n * sizeof *a);
+    memcpy(b, x, n * sizeof *b);
+    assert_true(ch_kernels_of(CH_KERNELS_PORTABLE)->median(a, n) ==
+                kernels->median(b, n));
+}
+
+static void
 test_looking_kernels_agree(void **state)
 {
     fixture_t *f = *state;
@@ -222,6 +257,8 @@ test_looking_kernels_agree(void **state)
             assert_int_equal(a.decreases, b.decreases);
             assert_int_equal(portable->is_regular(x, n), k->is_regular(x, n));
             assert_true(portable->spread(x, n, centre) == k->spread(x, n, centre));
+            expect_same_lengths(k, x, n, centre);
+            expect_same_median(k, x, n);
         }
     }
 }
