@@ -1,7 +1,9 @@
 """The examples of docs/examples run against a real node, and what they push is there."""
 
 import os
+import shutil
 import subprocess
+import tempfile
 import unittest
 
 from harness import BIN_DIR, NodeTest
@@ -28,6 +30,24 @@ class Examples(NodeTest):
         self.assertEqual(self.run_example(os.path.join(BIN_DIR, "example_producer")), "durable\n")
         self.assertEqual(self.ok("get", key='greenhouse.temperature{bed="3"}')["value"], 21.0)
         self.assertIs(self.ok("get", key="door.open")["value"], True)
+
+    def test_node(self):
+        """Modules are looked for beside the program and above: CH_NODE_MODULES says where ours are."""
+        source = os.environ.get("CH_SOURCE_DIR", ".")
+        folders = [os.environ.get("CH_NODE_MODULES", ""), os.path.join(EXAMPLES, "node_modules"),
+                   os.path.join(source, "node_modules")]
+        modules = [f for f in folders if os.path.isdir(os.path.join(f, "zeromq"))
+                   and os.path.isdir(os.path.join(f, "@msgpack", "msgpack"))]
+        if not shutil.which("node") or not modules:
+            self.skipTest("node with zeromq and @msgpack/msgpack is not here (CH_NODE_MODULES)")
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(os.path.join(EXAMPLES, "producer.mjs"), folder)
+            os.symlink(os.path.abspath(modules[0]), os.path.join(folder, "node_modules"))
+            said = self.run_example("node", os.path.join(folder, "producer.mjs"))
+        self.assertIn("durable: 1 rejects: 0", said)
+        self.assertIs(self.ok("get", key='window.open{room="12"}')["value"], True)
+        self.assertEqual(self.ok("get", key='lamp_watts{room="12"}')["value"], 7.5)
+        self.assertEqual(self.ok("get", key='lamp_hours{room="12"}')["value"], 1200)
 
 
 if __name__ == "__main__":
