@@ -129,8 +129,10 @@ refuse_option(const chq_t *chq, const char *word)
     if (best)
         chq_die(CHQ_EXIT_USAGE, "%s: no option %s; did you mean --%s?", chq->command,
                 word, best);
-    chq_die(CHQ_EXIT_USAGE, "%s: no option %s; see chq help %s", chq->command, word,
-            chq->command);
+    chq_die(CHQ_EXIT_USAGE,
+            "%s: no option %.60s; see chq help %s (what begins with - and is none goes "
+            "behind --)",
+            chq->command, word, chq->command);
 }
 
 void

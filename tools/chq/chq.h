@@ -20,7 +20,7 @@ enum {
     CHQ_EXIT_LOCAL = 5,       /* a file here cannot be read or written */
 };
 
-enum { CHQ_TIMEOUT_MS_MAX = 86400000 };
+enum { CHQ_TIMEOUT_MS_MAX = 86400000, CHQ_PRODUCER_BYTES = 65 };
 
 typedef struct chq {
     const char *command;
@@ -87,6 +87,9 @@ _Noreturn void chq_die(int code, const char *format, ...)
 
 /// A reader on --node; exits when it cannot be made.
 cityhall_reader_t *chq_reader(const chq_t *chq);
+/// A producer's name for this call: no other call on this machine has it as long as this process lives,
+/// and later ones take it again.
+void chq_producer_name(char name[CHQ_PRODUCER_BYTES]);
 /// A producer's options from the global ones; the caller names it.
 cityhall_producer_options_t chq_producer_options(const chq_t *chq);
 /// Open one; exits when its endpoints are none.

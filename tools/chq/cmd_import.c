@@ -243,7 +243,7 @@ open_input(const char *path)
 }
 
 static void
-name_by_content(job_t *job, char name[64])
+name_by_content(job_t *job, char name[CHQ_PRODUCER_BYTES])
 {
     uint8_t digest[CH_DIGEST_BYTES];
     char buffer[1 << 16];
@@ -261,7 +261,7 @@ name_by_content(job_t *job, char name[64])
     ch_digest_value(state, digest);
     ch_digest_destroy(&state);
     rewind(job->file);
-    (void)snprintf(name, 64, "import/");
+    (void)snprintf(name, CHQ_PRODUCER_BYTES, "import/");
     for (int i = 0; i < CH_DIGEST_BYTES; i++)
         (void)snprintf(name + 7 + 2 * i, 3, "%02x", digest[i]);
 }
@@ -269,8 +269,7 @@ name_by_content(job_t *job, char name[64])
 static void
 open_producer(job_t *job)
 {
-    char name[64];
-    (void)snprintf(name, sizeof name, "chq/import/%ld", (long)getpid());
+    char name[CHQ_PRODUCER_BYTES];
     cityhall_producer_options_t options = chq_producer_options(job->chq);
     options.producer = name;
     options.on_reject = say_reject;
@@ -278,6 +277,8 @@ open_producer(job_t *job)
     if (job->resume) {
         name_by_content(job, name);
         options.epoch = 1;
+    } else {
+        chq_producer_name(name);
     }
     job->producer = chq_producer(&options);
 }

@@ -1,7 +1,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "chq/chq.h"
 #include "chq/text.h"
@@ -44,9 +43,9 @@ chq_cmd_put(chq_t *chq)
     int64_t time = chq_time(chq, "time", CITYHALL_TIME_RECEIVED);
     chq_arguments(chq, 2, 2);
     cityhall_value_t value = typed_value(type, chq->argv[1]);
-    char producer_name[64];
+    char producer_name[CHQ_PRODUCER_BYTES];
     bool rejected = false;
-    (void)snprintf(producer_name, sizeof producer_name, "chq/%ld", (long)getpid());
+    chq_producer_name(producer_name);
     cityhall_producer_options_t options = chq_producer_options(chq);
     options.producer = producer_name;
     options.on_reject = say_reject;

@@ -1,5 +1,11 @@
 /* node.c - the two handles on a node, and what is said when it does not do what was asked. */
+#include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "chq/chq.h"
 
@@ -18,6 +24,39 @@ chq_reader(const chq_t *chq)
     if (cityhall_reader_open(&options, &reader, error, sizeof error) < 0)
         chq_die(CHQ_EXIT_USAGE, "%s; %s", error, endpoint_hint);
     return reader;
+}
+
+/* The node keeps a session per producer's name, so a name per call would pile them up. Names are
+ * numbered: a call takes the lowest number that no other call on this machine holds, and holds it by an
+ * abstract socket, which goes with the process. */
+void
+chq_producer_name(char name[CHQ_PRODUCER_BYTES])
+{
+    enum { NUMBERS = 1000 };
+    static char taken[CHQ_PRODUCER_BYTES];
+    char host[48] = "";
+    if (*taken) { /* for the file before */
+        memcpy(name, taken, sizeof taken);
+        return;
+    }
+    (void)gethostname(host, sizeof host - 1);
+    for (char *at = host; *at; at++)
+        if (!isalnum((unsigned char)*at) && !strchr("._-", *at))
+            *at = '-';
+    int held = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* until the process ends */
+    for (int number = 0; number < NUMBERS; number++) {
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        (void)snprintf(name, CHQ_PRODUCER_BYTES, "chq/%s/%d", *host ? host : "-", number);
+        (void)snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "%s", name);
+        if (bind(held, (struct sockaddr *)&address, sizeof address) == 0) {
+            memcpy(taken, name, sizeof taken);
+            return;
+        }
+        if (errno != EADDRINUSE)
+            break;
+    }
+    (void)snprintf(name, CHQ_PRODUCER_BYTES, "chq/%s/p%ld", *host ? host : "-",
+                   (long)getpid());
 }
 
 cityhall_producer_options_t
