@@ -305,27 +305,12 @@ choose_packing(const int64_t *r, size_t m, plan_t *plan)
 
 /* ---- bytes ---- */
 
-/* n values of `width` (< 2^width each), lowest bit first; returns the byte after them. */
 static uint8_t *
 pack(uint8_t *to, const uint64_t *words, size_t n, unsigned width)
 {
-    uint64_t open = 0;
-    unsigned filled = 0;
-    for (size_t i = 0; width && i < n; i++) {
-        open |= words[i] << filled;
-        if (filled + width < 64) {
-            filled += width;
-            continue;
-        }
-        ch_store_u64(to, open);
-        to += 8;
-        unsigned taken = 64 - filled;
-        open = taken < 64 ? words[i] >> taken : 0;
-        filled = width - taken;
-    }
-    for (; filled > 0; filled = filled > 8 ? filled - 8 : 0, open >>= 8)
-        *to++ = (uint8_t)open;
-    return to;
+    if (width)
+        ch_kernels()->pack(words, n, width, to);
+    return to + (n * width + 7) / 8;
 }
 
 /* Move the high bits of wide words to the list of patches. */

@@ -17,7 +17,7 @@
 
 struct ch_tans_decoder;
 
-enum { CH_MEDIAN_MAX = 80 };
+enum { CH_MEDIAN_MAX = 80, CH_PACK_SLACK = 8 };
 
 typedef enum {
     CH_KERNELS_PORTABLE,
@@ -37,6 +37,9 @@ typedef struct ch_kernels {
 
     /// n values of `width` (1..64) bits, lowest bit first, no padding between values.
     void (*unpack)(const uint8_t *from, unsigned width, uint64_t *u, size_t n);
+
+    /// The reverse: n words below 2^width. May write up to CH_PACK_SLACK bytes behind the last.
+    void (*pack)(const uint64_t *words, size_t n, unsigned width, uint8_t *to);
 
     /// u = factor * (base + u), or of unzigzag(u).
     void (*map)(uint64_t *u, size_t n, uint64_t base, uint64_t factor, bool zigzag);

@@ -62,6 +62,12 @@ prefix_sum(uint64_t *u, size_t n, uint64_t start)
 }
 
 TARGET static void
+pack(const uint64_t *words, size_t n, unsigned width, uint8_t *to)
+{
+    loop_pack(words, n, width, to);
+}
+
+TARGET static void
 map(uint64_t *u, size_t n, uint64_t base, uint64_t factor, bool zigzag)
 {
     loop_map(u, n, base, factor, zigzag);
@@ -135,6 +141,7 @@ median(int64_t *x, size_t n)
 const ch_kernels_t ch_kernels_avx2 = {
     .name = "AVX2",
     .unpack = unpack,
+    .pack = pack,
     .map = map,
     .prefix_sum = prefix_sum,
     .add_line = add_line,

@@ -57,6 +57,33 @@ prefix_sum(uint64_t *u, size_t n, uint64_t start)
     loop_prefix_sum(u + i, n - i, i ? u[i - 1] : start);
 }
 
+/* Eight words take `width` whole bytes. Up to 16 bits each they are narrowed to bytes or halves of words, out
+ * of which the used bits are pulled together. */
+TARGET static void
+pack(const uint64_t *words, size_t n, unsigned width, uint8_t *to)
+{
+    uint64_t used = (UINT64_C(1) << (width & 63)) - 1;
+    size_t i = 0;
+    if (width <= 8) {
+        used *= UINT64_C(0x0101010101010101);
+        for (; i + 8 <= n; i += 8, to += width) {
+            __m128i bytes = _mm512_cvtepi64_epi8(_mm512_loadu_si512(words + i));
+            ch_store_u64(to, _pext_u64((uint64_t)_mm_cvtsi128_si64(bytes), used));
+        }
+    } else if (width <= 16) {
+        unsigned half = 4 * width; /* bits of four words: 36 to 64 */
+        used *= UINT64_C(0x0001000100010001);
+        for (; i + 8 <= n; i += 8, to += width) {
+            __m128i pairs = _mm512_cvtepi64_epi16(_mm512_loadu_si512(words + i));
+            uint64_t low = _pext_u64((uint64_t)_mm_cvtsi128_si64(pairs), used);
+            uint64_t high = _pext_u64((uint64_t)_mm_extract_epi64(pairs, 1), used);
+            ch_store_u64(to, half < 64 ? low | high << half : low);
+            ch_store_u64(to + 8, half < 64 ? high >> (64 - half) : high);
+        }
+    }
+    loop_pack(words + i, n - i, width, to);
+}
+
 TARGET static void
 map(uint64_t *u, size_t n, uint64_t base, uint64_t factor, bool zigzag)
 {
@@ -240,6 +267,7 @@ median(int64_t *x, size_t n)
 const ch_kernels_t ch_kernels_avx512 = {
     .name = "AVX-512",
     .unpack = unpack,
+    .pack = pack,
     .map = map,
     .prefix_sum = prefix_sum,
     .add_line = add_line,

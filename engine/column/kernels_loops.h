@@ -64,6 +64,28 @@ loop_unpack(const uint8_t *from, unsigned width, uint64_t *u, size_t n)
         u[i] = loop_unpack_one(from, k, width, mask);
 }
 
+/* n words of `width`, lowest bit first. */
+CH_LOOP void
+loop_pack(const uint64_t *words, size_t n, unsigned width, uint8_t *to)
+{
+    uint64_t open = 0;
+    unsigned filled = 0;
+    for (size_t i = 0; i < n; i++) {
+        open |= words[i] << filled;
+        if (filled + width < 64) {
+            filled += width;
+            continue;
+        }
+        ch_store_u64(to, open);
+        to += 8;
+        unsigned taken = 64 - filled;
+        open = taken < 64 ? words[i] >> taken : 0;
+        filled = width - taken;
+    }
+    for (; filled > 0; filled = filled > 8 ? filled - 8 : 0, open >>= 8)
+        *to++ = (uint8_t)open;
+}
+
 CH_LOOP void
 loop_map(uint64_t *u, size_t n, uint64_t base, uint64_t factor, bool zigzag)
 {

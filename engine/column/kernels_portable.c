@@ -10,6 +10,12 @@ unpack(const uint8_t *from, unsigned width, uint64_t *u, size_t n)
 }
 
 static void
+pack(const uint64_t *words, size_t n, unsigned width, uint8_t *to)
+{
+    loop_pack(words, n, width, to);
+}
+
+static void
 map(uint64_t *u, size_t n, uint64_t base, uint64_t factor, bool zigzag)
 {
     loop_map(u, n, base, factor, zigzag);
@@ -86,6 +92,7 @@ median(int64_t *x, size_t n)
 const ch_kernels_t ch_kernels_portable = {
     .name = "portable",
     .unpack = unpack,
+    .pack = pack,
     .map = map,
     .prefix_sum = prefix_sum,
     .add_line = add_line,

@@ -65,6 +65,19 @@ pack_bit_by_bit(const uint64_t *words, size_t n, unsigned width, size_t *size_ou
     return bytes;
 }
 
+/* Packed as the format says, and nothing is written behind the slack. */
+static void
+expect_pack(fixture_t *f, const ch_kernels_t *kernels, unsigned width, size_t n,
+            const uint8_t *expected, size_t size)
+{
+    uint8_t *bytes = ch_alloc(size + CH_PACK_SLACK + 1);
+    bytes[size + CH_PACK_SLACK] = 0x5a;
+    kernels->pack(f->words, n, width, bytes);
+    assert_memory_equal(bytes, expected, size);
+    assert_int_equal(bytes[size + CH_PACK_SLACK], 0x5a);
+    ch_free(bytes);
+}
+
 static void
 expect_unpack(fixture_t *f, const ch_kernels_t *kernels, unsigned width, size_t n)
 {
@@ -73,15 +86,16 @@ expect_unpack(fixture_t *f, const ch_kernels_t *kernels, unsigned width, size_t 
     uint8_t *bytes = pack_bit_by_bit(f->words, n, width, &size);
     memset(f->a, 0x55, sizeof f->a);
     kernels->unpack(bytes, width, f->a, n);
+    expect_pack(f, kernels, width, n, bytes, size);
     ch_free(bytes);
     assert_memory_equal(f->a, f->words, n * sizeof *f->words);
     for (size_t i = n + 7; i < SLOTS; i++)
         assert_true(f->a[i] == UINT64_C(0x5555555555555555));
 }
 
-/* Goal: every width unpacks at every level, within the pad and the slack that kernels.h allows. */
+/* Goal: every width packs and unpacks at every level, within the pad and the slack that kernels.h allows. */
 static void
-test_every_width_unpacks(void **state)
+test_every_width_packs_and_unpacks(void **state)
 {
     fixture_t *f = *state;
     static const size_t lengths[] = {1, 3, 4, 7, 8, 9, 16, 25, 64, 299, 300};
@@ -366,7 +380,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_width_unpacks),
+        cmocka_unit_test(test_every_width_packs_and_unpacks),
         cmocka_unit_test(test_integer_kernels_agree),
         cmocka_unit_test(test_portable_kernels_do_what_the_format_says),
         cmocka_unit_test(test_decimal_kernels_agree),
