@@ -68,6 +68,9 @@ utf8_sequence(const char *text, size_t size)
     unsigned char lead = (unsigned char)*text;
     if (lead < 0x80)
         return 1;
+#ifdef CH_FAULT_CHQ_JSON_RAW_BYTES
+    return 1;
+#endif
     size_t wanted = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
     return wanted <= size && ch_bytes_is_utf8(ch_bytes(text, wanted)) ? wanted : 0;
 }
