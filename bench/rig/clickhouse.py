@@ -1,12 +1,14 @@
 """ClickHouse from Debian's package, unpacked into a folder and not installed."""
 
+import glob
 import os
-import shutil
 import subprocess
 
 from rig import servers
 
-PACKAGES = ("clickhouse-common", "clickhouse-server")
+PACKAGE = "clickhouse-server"
+PROGRAM = "usr/sbin/clickhouse-server"
+DOWNLOAD_TIMEOUT_S = 300
 CONFIG = """<yandex>
   <logger><level>error</level><console>1</console></logger>
   <listen_host>127.0.0.1</listen_host>
@@ -33,23 +35,36 @@ class Missing(Exception):
     """It cannot be had here."""
 
 
+def wanted_packages():
+    """The server's package and what of its dependencies is not here, as apt would install them."""
+    done = subprocess.run(["apt-get", "-s", "--no-install-recommends", "install", PACKAGE],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          timeout=DOWNLOAD_TIMEOUT_S, universal_newlines=True)
+    packages = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("Inst ")]
+    if done.returncode != 0 or not packages:
+        raise Missing("apt knows no way to " + PACKAGE)
+    return packages
+
+
 def unpack(folder):
-    """The server's program, from the packages' files; nothing is installed."""
-    found = shutil.which("clickhouse") or shutil.which("clickhouse-server")
-    if found:
-        return found
-    for package in PACKAGES:
-        done = subprocess.run(["apt-get", "download", package], cwd=folder, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300)
-        if done.returncode != 0:
-            raise Missing("apt-get has no package %s" % package)
+    """Path of the server's program, unpacked below `folder` with the libraries it needs."""
+    done = subprocess.run(["apt-get", "download"] + wanted_packages(), cwd=folder, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=DOWNLOAD_TIMEOUT_S)
+    if done.returncode != 0:
+        raise Missing("apt could not download " + PACKAGE)
     for name in os.listdir(folder):
         if name.endswith(".deb"):
             subprocess.run(["dpkg", "-x", name, "."], cwd=folder, check=True)
-    program = os.path.join(folder, "usr/bin/clickhouse")
+    program = os.path.join(folder, PROGRAM)
     if not os.path.exists(program):
-        raise Missing("its packages hold no usr/bin/clickhouse")
+        raise Missing("its package holds no " + PROGRAM)
     return program
+
+
+def library_path(folder):
+    """Where the unpacked libraries lie."""
+    found = {os.path.dirname(path) for path in glob.glob(os.path.join(folder, "usr/lib/**/*.so*"), recursive=True)}
+    return ":".join(sorted(found))
 
 
 class ClickHouse(servers.Server):
@@ -58,16 +73,11 @@ class ClickHouse(servers.Server):
     name = "clickhouse"
     path = "/?query=INSERT%20INTO%20cpu%20FORMAT%20RowBinary"
 
-    def __init__(self, data):
-        super().__init__()
-        self.data_set = data
-
     def start(self):
         try:
             program = unpack(self.root)
-        except Missing:
-            self.close()
-            raise
+        except (Missing, subprocess.SubprocessError) as reason:
+            raise Missing(str(reason))
         os.makedirs(self.data)
         http = servers.free_port()
         self.address = "127.0.0.1:%d" % http
@@ -76,7 +86,8 @@ class ClickHouse(servers.Server):
             with open(os.path.join(self.root, name), "w") as file:
                 file.write(text)
         self.process = servers.start_quietly(
-            [program, "server", "--config-file=" + os.path.join(self.root, "config.xml")], self.root)
+            [program, "--config-file=" + os.path.join(self.root, "config.xml")], self.root,
+            {**os.environ, "LD_LIBRARY_PATH": library_path(self.root)})
         try:
             servers.wait_for_http(self, "/ping")
         except RuntimeError as reason:

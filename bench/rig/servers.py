@@ -175,9 +175,10 @@ class VictoriaMetrics(Server):
         return total
 
 
-def start_quietly(command, root):
+def start_quietly(command, root, environment=None):
     with open(os.path.join(root, "log"), "wb") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=root)
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=root,
+                                env=environment)
 
 
 def fetch(address, path, body=None):
