@@ -3,6 +3,8 @@
  * Idea   A msgpack array starts with its count, and points of the four shapes come in any mix. So
  *        each shape collects its items in a buffer of its own; finish writes the map's head, the
  *        identity and then, for each shape in use, count and items.
+ * Copies Mostly one shape is in use. Its buffer has room for the head before its items, so the frame
+ *        stands in that buffer and no item is copied.
  */
 #include "ch/batch_encoder.h"
 
@@ -10,6 +12,7 @@
 #include "pack.h"
 
 #include "ch/alloc.h"
+#include "ch/assert.h"
 
 #include <stdlib.h>
 
@@ -55,11 +58,23 @@ ch_batch_encoder_reset(ch_batch_encoder_t *encoder)
     encoder->points = 0;
 }
 
+/* Items stand behind HEAD_BYTES_MAX bytes. */
 static msgpack_packer
 add(ch_batch_encoder_t *encoder, int shape)
 {
-    encoder->counts[shape]++;
-    return ch_packer(&encoder->items[shape]);
+    ch_buffer_t *items = &encoder->items[shape];
+    if (encoder->counts[shape]++ == 0 && ch_buffer_reserve(items, HEAD_BYTES_MAX))
+        items->size = HEAD_BYTES_MAX;
+    return ch_packer(items);
+}
+
+static ch_bytes_t
+items_of(const ch_batch_encoder_t *encoder, int shape)
+{
+    const ch_buffer_t *items = &encoder->items[shape];
+    if (encoder->counts[shape] == 0 || items->failed)
+        return (ch_bytes_t){0};
+    return ch_bytes(items->data + HEAD_BYTES_MAX, items->size - HEAD_BYTES_MAX);
 }
 
 static void
@@ -191,7 +206,7 @@ ch_batch_encoder_size(const ch_batch_encoder_t *encoder)
 {
     size_t size = HEAD_BYTES_MAX;
     for (int shape = 0; shape < SHAPES; shape++)
-        size += encoder->items[shape].size;
+        size += items_of(encoder, shape).size;
     return size;
 }
 
@@ -235,39 +250,74 @@ ch_batch_frame_renumber(uint8_t *frame, size_t size, uint64_t epoch, uint64_t se
     return done == 2;
 }
 
+/* The frame's map up to its shapes. */
+static msgpack_packer
+pack_head(ch_batch_encoder_t *encoder, const ch_identity_t *identity, uint32_t shapes)
+{
+    ch_buffer_t *frame = &encoder->frame;
+    bool named = identity && identity->present;
+    ch_buffer_clear(frame);
+    msgpack_packer packer = ch_packer(frame);
+    msgpack_pack_map(&packer, (named ? 4 : 1) + shapes);
+    ch_pack_text(&packer, "v");
+    msgpack_pack_int(&packer, 1);
+    if (!named)
+        return packer;
+    ch_pack_text(&packer, "producer");
+    ch_pack_text(&packer, identity->producer);
+    ch_pack_text(&packer, "epoch");
+    pack_wide(frame, identity->epoch);
+    ch_pack_text(&packer, "seq");
+    pack_wide(frame, identity->seq);
+    return packer;
+}
+
+static void
+pack_shape_head(ch_batch_encoder_t *encoder, msgpack_packer *packer, int shape)
+{
+    ch_pack_text(packer, shape_names[shape]);
+    msgpack_pack_array(packer, encoder->counts[shape]);
+}
+
+/* The head goes right before the items of the only shape. */
+static ch_bytes_t
+join_before(ch_batch_encoder_t *encoder, int shape)
+{
+    ch_bytes_t head = ch_buffer_bytes(&encoder->frame);
+    ch_buffer_t *items = &encoder->items[shape];
+    CH_ASSERT(head.size <= HEAD_BYTES_MAX);
+    uint8_t *from = items->data + HEAD_BYTES_MAX - head.size;
+    memcpy(from, head.data, head.size);
+    return ch_bytes(from, items->size - HEAD_BYTES_MAX + head.size);
+}
+
 ch_status_t
 ch_batch_encoder_finish(ch_batch_encoder_t *encoder, const ch_identity_t *identity,
                         ch_bytes_t *frame_out)
 {
-    ch_buffer_t *frame = &encoder->frame;
-    bool named = identity && identity->present, failed = false;
-    uint32_t keys = named ? 4 : 1;
+    uint32_t shapes = 0;
+    int only = 0;
+    bool failed = false;
     for (int shape = 0; shape < SHAPES; shape++) {
-        keys += encoder->counts[shape] > 0;
         failed |= encoder->items[shape].failed;
-    }
-    ch_buffer_clear(frame);
-    msgpack_packer packer = ch_packer(frame);
-    msgpack_pack_map(&packer, keys);
-    ch_pack_text(&packer, "v");
-    msgpack_pack_int(&packer, 1);
-    if (named) {
-        ch_pack_text(&packer, "producer");
-        ch_pack_text(&packer, identity->producer);
-        ch_pack_text(&packer, "epoch");
-        pack_wide(frame, identity->epoch);
-        ch_pack_text(&packer, "seq");
-        pack_wide(frame, identity->seq);
-    }
-    for (int shape = 0; shape < SHAPES; shape++) {
         if (encoder->counts[shape] == 0)
             continue;
-        ch_pack_text(&packer, shape_names[shape]);
-        msgpack_pack_array(&packer, encoder->counts[shape]);
-        ch_buffer_append(frame, encoder->items[shape].data, encoder->items[shape].size);
+        only = shape;
+        shapes++;
     }
-    if (failed || frame->failed)
+    msgpack_packer packer = pack_head(encoder, identity, shapes);
+    if (shapes == 1)
+        pack_shape_head(encoder, &packer, only);
+    for (int shape = 0; shape < SHAPES && shapes > 1; shape++) {
+        if (encoder->counts[shape] == 0)
+            continue;
+        ch_bytes_t items = items_of(encoder, shape);
+        pack_shape_head(encoder, &packer, shape);
+        ch_buffer_append(&encoder->frame, items.data, items.size);
+    }
+    if (failed || encoder->frame.failed)
         return CH_ERR_LIMIT; /* no ch_fail: the client library keeps no globals */
-    *frame_out = ch_buffer_bytes(frame);
+    *frame_out =
+        shapes == 1 ? join_before(encoder, only) : ch_buffer_bytes(&encoder->frame);
     return CH_OK;
 }

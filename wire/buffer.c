@@ -19,12 +19,10 @@ ch_buffer_clear(ch_buffer_t *buffer)
 }
 
 uint8_t *
-ch_buffer_reserve(ch_buffer_t *buffer, size_t more)
+ch_buffer_grow(ch_buffer_t *buffer, size_t more)
 {
     if (buffer->failed)
         return NULL;
-    if (more <= buffer->capacity - buffer->size)
-        return buffer->data + buffer->size;
     size_t needed = buffer->size + more;
     size_t capacity = buffer->capacity ? buffer->capacity : BUFFER_BYTES_MIN;
     while (capacity < needed && capacity <= SIZE_MAX / 2)
@@ -38,14 +36,4 @@ ch_buffer_reserve(ch_buffer_t *buffer, size_t more)
     buffer->data = data;
     buffer->capacity = capacity;
     return data + buffer->size;
-}
-
-void
-ch_buffer_append(ch_buffer_t *buffer, const void *data, size_t size)
-{
-    uint8_t *to = size ? ch_buffer_reserve(buffer, size) : NULL;
-    if (!to)
-        return;
-    memcpy(to, data, size);
-    buffer->size += size;
 }

@@ -16,11 +16,44 @@ ch_packer(ch_buffer_t *buffer)
     return packer;
 }
 
+/* Strings and small ints are what batches are made of: written into the buffer at once, the others
+ * by msgpack-c in two or three calls each. */
+static void
+pack_short_str(ch_buffer_t *buffer, ch_bytes_t bytes)
+{
+    uint8_t *to = ch_buffer_reserve(buffer, 2 + bytes.size);
+    if (!to)
+        return;
+    size_t head = bytes.size < 32 ? 1 : 2;
+    to[0] = bytes.size < 32 ? (uint8_t)(0xa0 | bytes.size) : 0xd9;
+    if (head == 2)
+        to[1] = (uint8_t)bytes.size;
+    if (bytes.size)
+        memcpy(to + head, bytes.data, bytes.size);
+    buffer->size += head + bytes.size;
+}
+
 void
 ch_pack_str(msgpack_packer *packer, ch_bytes_t bytes)
 {
+    if (bytes.size <= UINT8_MAX) {
+        pack_short_str(packer->data, bytes);
+        return;
+    }
     msgpack_pack_str(packer, bytes.size);
     msgpack_pack_str_body(packer, bytes.data, bytes.size);
+}
+
+static void
+pack_int(msgpack_packer *packer, int64_t value)
+{
+    uint8_t *to = value >= 0 && value < 128 ? ch_buffer_reserve(packer->data, 1) : NULL;
+    if (!to) {
+        msgpack_pack_int64(packer, value);
+        return;
+    }
+    to[0] = (uint8_t)value;
+    ((ch_buffer_t *)packer->data)->size++;
 }
 
 void
@@ -48,7 +81,7 @@ ch_pack_value(msgpack_packer *packer, ch_value_t value)
 {
     switch (value.type) {
     case CH_VALUE_INT:
-        msgpack_pack_int64(packer, value.i64);
+        pack_int(packer, value.i64);
         break;
     case CH_VALUE_FLOAT:
         msgpack_pack_double(packer, value.f64);

@@ -76,6 +76,8 @@ host_texts(ch_devops_host_t *host)
                                 ARCH,     TEAM,   SERVICE,    VERSION, ENVIRONMENT};
     const size_t room = CH_DEVOPS_LABELS_BYTES;
     for (int i = 0; i < CH_DEVOPS_TAGS; i++)
+        host->tags[i] = ch_bytes_text(host->tag_values[i]);
+    for (int i = 0; i < CH_DEVOPS_TAGS; i++)
         host->labels_size += (size_t)snprintf(
             host->labels + host->labels_size, room - host->labels_size, "%s%s=\"%s\"",
             i ? "," : "", ch_devops_tags[i], host->tag_values[i]);
@@ -124,6 +126,10 @@ ch_devops_init(ch_devops_t *devops, uint32_t hosts, uint32_t steps, uint64_t see
     ch_rng_t rng;
     ch_rng_seed(&rng, seed);
     *devops = (ch_devops_t){.hosts = hosts, .steps = steps};
+    for (int i = 0; i < CH_DEVOPS_FIELDS; i++)
+        devops->fields[i] = ch_bytes_text(ch_devops_fields[i]);
+    for (int i = 0; i < CH_DEVOPS_TAGS; i++)
+        devops->tag_names[i] = ch_bytes_text(ch_devops_tags[i]);
     devops->host = ch_calloc(hosts, sizeof *devops->host);
     for (uint32_t i = 0; i < hosts; i++) {
         host_tags(&devops->host[i], i, &rng);
@@ -153,7 +159,8 @@ ch_devops_key(const ch_devops_t *devops, uint32_t host, uint32_t field, char *ou
 {
     const ch_devops_host_t *labels = &devops->host[host];
     size_t at = put(out, 0, CH_DEVOPS_NAME "_", sizeof CH_DEVOPS_NAME);
-    at = put(out, at, ch_devops_fields[field], strlen(ch_devops_fields[field]));
+    at = put(out, at, (const char *)devops->fields[field].data,
+             devops->fields[field].size);
     at = put(out, at, "{", 1);
     at = put(out, at, labels->labels, labels->labels_size);
     return put(out, at, "}", 1);

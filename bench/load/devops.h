@@ -21,6 +21,7 @@ extern const char *const ch_devops_tags[CH_DEVOPS_TAGS]; /* sorted by name */
 /// What one host is called in each protocol.
 typedef struct ch_devops_host {
     char tag_values[CH_DEVOPS_TAGS][24];
+    ch_bytes_t tags[CH_DEVOPS_TAGS];     /* the same, with their sizes */
     char labels[CH_DEVOPS_LABELS_BYTES]; /* arch="x86",datacenter="...",... canonical */
     size_t labels_size;
     char influx[CH_DEVOPS_LABELS_BYTES]; /* cpu,hostname=host_0,... and a blank */
@@ -29,6 +30,7 @@ typedef struct ch_devops_host {
 
 typedef struct ch_devops {
     uint32_t hosts, steps;
+    ch_bytes_t fields[CH_DEVOPS_FIELDS], tag_names[CH_DEVOPS_TAGS];
     ch_devops_host_t *host;
     uint8_t *values; /* [step][host][field] */
 } ch_devops_t;

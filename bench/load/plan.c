@@ -119,18 +119,14 @@ add_row(ch_plan_t *plan, uint32_t host, uint32_t step)
     const ch_devops_t *devops = plan->options.devops;
     const uint8_t *at = ch_devops_values(devops, step, host);
     ch_label_t labels[CH_DEVOPS_TAGS];
-    ch_bytes_t fields[CH_DEVOPS_FIELDS];
     ch_value_t values[CH_DEVOPS_FIELDS];
     for (int i = 0; i < CH_DEVOPS_TAGS; i++)
-        labels[i] = (ch_label_t){ch_bytes_text(ch_devops_tags[i]),
-                                 ch_bytes_text(devops->host[host].tag_values[i])};
-    for (int i = 0; i < CH_DEVOPS_FIELDS; i++) {
-        fields[i] = ch_bytes_text(ch_devops_fields[i]);
+        labels[i] = (ch_label_t){devops->tag_names[i], devops->host[host].tags[i]};
+    for (int i = 0; i < CH_DEVOPS_FIELDS; i++)
         values[i] = ch_value_int(at[i]);
-    }
     ch_batch_encoder_row(plan->encoder, ch_bytes_text(CH_DEVOPS_NAME), labels,
-                         CH_DEVOPS_TAGS, ch_when(ch_devops_time(step)), fields, values,
-                         CH_DEVOPS_FIELDS);
+                         CH_DEVOPS_TAGS, ch_when(ch_devops_time(step)), devops->fields,
+                         values, CH_DEVOPS_FIELDS);
 }
 
 static void
@@ -150,32 +146,27 @@ static void
 add_table(ch_plan_t *plan, uint32_t host, uint32_t count, uint32_t step)
 {
     const ch_devops_t *devops = plan->options.devops;
-    ch_bytes_t labels[CH_DEVOPS_TAGS], fields[CH_DEVOPS_FIELDS];
     ch_values_t values[CH_DEVOPS_FIELDS];
-    for (int i = 0; i < CH_DEVOPS_TAGS; i++)
-        labels[i] = ch_bytes_text(ch_devops_tags[i]);
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *at = ch_devops_values(devops, step, host + i);
-        for (uint32_t k = 0; k < CH_DEVOPS_TAGS; k++)
-            plan->cells[i * CH_DEVOPS_TAGS + k] =
-                ch_bytes_text(devops->host[host + i].tag_values[k]);
+        memcpy(plan->cells + (size_t)i * CH_DEVOPS_TAGS, devops->host[host + i].tags,
+               sizeof devops->host[host + i].tags);
         for (uint32_t j = 0; j < CH_DEVOPS_FIELDS; j++)
             ch_store_i64(plan->packed_values + ((size_t)j * count + i) * 8, at[j]);
     }
     for (uint32_t j = 0; j < CH_DEVOPS_FIELDS; j++) {
-        fields[j] = ch_bytes_text(ch_devops_fields[j]);
         values[j] = (ch_values_t){.form = CH_VALUES_I64,
                                   .packed = plan->packed_values + (size_t)j * count * 8};
     }
     const ch_batch_table_t table = {.name = ch_bytes_text(CH_DEVOPS_NAME),
                                     .label_count = CH_DEVOPS_TAGS,
-                                    .label_names = labels,
+                                    .label_names = devops->tag_names,
                                     .rows = count,
                                     .label_values = plan->cells,
                                     .single_time = true,
                                     .when = ch_when(ch_devops_time(step)),
                                     .field_count = CH_DEVOPS_FIELDS,
-                                    .fields = fields,
+                                    .fields = devops->fields,
                                     .values = values};
     ch_batch_encoder_table(plan->encoder, &table);
 }

@@ -21,10 +21,28 @@ void ch_buffer_release(ch_buffer_t *buffer);
 /// Forget the bytes and the failure, keep the memory.
 void ch_buffer_clear(ch_buffer_t *buffer);
 
-/// Make room for `more` bytes at data + size; NULL (and failed) when there is no memory.
-uint8_t *ch_buffer_reserve(ch_buffer_t *buffer, size_t more);
+/// What ch_buffer_reserve does when the room is not there.
+uint8_t *ch_buffer_grow(ch_buffer_t *buffer, size_t more);
 
-void ch_buffer_append(ch_buffer_t *buffer, const void *data, size_t size);
+/// Make room for `more` bytes at data + size; NULL (and failed) when there is no memory. Inline:
+/// encoders ask once an item.
+static inline uint8_t *
+ch_buffer_reserve(ch_buffer_t *buffer, size_t more)
+{
+    if (!buffer->failed && more <= buffer->capacity - buffer->size && buffer->data)
+        return buffer->data + buffer->size;
+    return ch_buffer_grow(buffer, more);
+}
+
+static inline void
+ch_buffer_append(ch_buffer_t *buffer, const void *data, size_t size)
+{
+    uint8_t *to = size ? ch_buffer_reserve(buffer, size) : NULL;
+    if (!to)
+        return;
+    memcpy(to, data, size);
+    buffer->size += size;
+}
 
 static inline ch_bytes_t
 ch_buffer_bytes(const ch_buffer_t *buffer)
