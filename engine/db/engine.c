@@ -579,6 +579,8 @@ ch_engine_close(ch_engine_t *engine)
     engine->closed = true;
     if (status >= 0)
         status = flush_all(engine);
+    if (status >= 0) /* only what is sealed can be retired, and only the last one stays */
+        status = ch_wal_seal(engine->wal, NULL);
     if (status >= 0)
         status = ch_wal_retire(engine->wal, engine->flushed_lsn);
     if (status >= 0)

@@ -171,6 +171,25 @@ test_records_without_points_leave_the_log(void **state)
     ch_rig_release(&rig);
 }
 
+/* Goal: a stop in order leaves one segment of the log, the one that says where it goes on; the segment
+ * that was open at the stop does not keep the one before. */
+static void
+test_a_stop_leaves_one_segment(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    uint64_t segment;
+    ch_rig_append(&rig, true);
+    assert_int_equal(ch_engine_seal(rig.engine, &segment), CH_OK);
+    ch_rig_append(&rig, true);
+    assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
+    assert_int_equal(log_segments(rig.engine), 2);
+    ch_rig_restart(&rig);
+    assert_int_equal(log_segments(rig.engine), 1);
+    ch_rig_release(&rig);
+}
+
 /* Goal: they do so by themselves when nothing else ever comes. */
 static void
 test_refusals_alone_force_a_flush(void **state)
@@ -495,6 +514,7 @@ main(void)
         cmocka_unit_test(test_series_limit_refuses_new_names_only),
         cmocka_unit_test(test_unasked_batches_are_not_remembered),
         cmocka_unit_test(test_records_without_points_leave_the_log),
+        cmocka_unit_test(test_a_stop_leaves_one_segment),
         cmocka_unit_test(test_refusals_alone_force_a_flush),
         cmocka_unit_test(test_a_bite_of_a_long_series_costs_a_bite),
         cmocka_unit_test(test_headers_of_tables_in_any_order_answer),
