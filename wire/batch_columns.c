@@ -3,6 +3,9 @@
  * Blame   Columns are checked as columns, which finds the first fault of a column, not the first bad
  *         point of the batch. So a table that has any fault is walked a second time, cell by cell in
  *         the order of its points (table_blame): a refusal may be slow, a good table must not be.
+ * Again   A batch of scrapes says the same in each table: name, labels, fields and rows. What stands in
+ *         the frame byte for byte as in the table before is not read again (take_head); the blocks then
+ *         share names and labels, and whoever maps these to series can see that by their addresses.
  */
 #include "batch_reader.h"
 
@@ -32,6 +35,7 @@ open_series(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, series_t *series,
         !ch_batch_open_times(decoder, cursor, false, &series->times, form) ||
         !ch_batch_open_values(cursor, &series->values, form))
         return false;
+    decoder->strange |= series->times.strange;
     if (!series->times.any && series->times.count != series->values.count)
         return ch_fault(form, CH_ERR_INVALID, "times and values differ in length");
     return ch_batch_read_key(decoder, &key_at, &series->name, &series->labels, key) ||
@@ -98,13 +102,13 @@ decode_series(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, uint32_t index)
 }
 
 bool
-ch_batch_decode_series(ch_batch_decoder_t *decoder, ch_cursor_t cursor)
+ch_batch_decode_series(ch_batch_decoder_t *decoder, ch_cursor_t *cursor)
 {
     ch_item_t item;
-    if (!ch_cursor_next(&cursor, &item) || item.kind != CH_ITEM_ARRAY)
+    if (!ch_cursor_next(cursor, &item) || item.kind != CH_ITEM_ARRAY)
         return ch_batch_refuse(decoder, CH_ERR_INVALID, -1, "series is no array");
     for (uint32_t i = 0; i < item.count; i++)
-        if (!decode_series(decoder, &cursor, i))
+        if (!decode_series(decoder, cursor, i))
             return false;
     return true;
 }
@@ -118,6 +122,7 @@ static const char *const part_names[PARTS] = {"name", "labels", "fields",
 
 typedef struct table {
     ch_cursor_t parts[PARTS]; /* at each part's value */
+    size_t sizes[PARTS];      /* of that value */
     ch_bytes_t name;
     uint32_t label_count;
     uint32_t order[CH_BATCH_LABELS_MAX]; /* place of the i-th label in sorted order */
@@ -127,15 +132,32 @@ typedef struct table {
     ch_cursor_t columns_at; /* at the first column */
     ch_batch_times_t times;
     ch_batch_column_t *columns;
-    ch_bytes_t *names; /* name_field; size 0: not valid, or (data not NULL) too long */
-    ch_fault_t whole;  /* of every point: the name, a label's name */
+    ch_bytes_t *names;  /* name_field; size 0: not valid, or (data not NULL) too long */
+    ch_bytes_t *labels; /* label text of each row */
+    uint64_t key_bytes; /* of names and labels */
+    bool good; /* no fault in it, and no key too long: the next table may take its head */
+    ch_fault_t whole; /* of every point: the name, a label's name */
     ch_fault_t times_fault;
     uint32_t none_count;
 } table_t;
 
+/* Does the value of `part` stand at the cursor as it stood in the table before? A value says itself
+ * where it ends, so equal bytes are an equal value. */
+static bool
+same_part(ch_cursor_t cursor, const table_t *before, int part)
+{
+    size_t size = before->sizes[part];
+#ifdef CH_FAULT_BATCH_HEAD_BY_SIZE
+    return before->good && size <= (size_t)(cursor.end - cursor.at);
+#endif
+    return before->good && size <= (size_t)(cursor.end - cursor.at) &&
+           memcmp(cursor.at, before->parts[part].at, size) == 0;
+}
+
 /* Find the parts; every one must be there, once. */
 static const char *
-find_parts(ch_cursor_t *cursor, table_t *table)
+find_parts(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, const table_t *before,
+           table_t *table)
 {
     ch_item_t item;
     if (!ch_cursor_next(cursor, &item) || item.kind != CH_ITEM_MAP)
@@ -143,17 +165,23 @@ find_parts(ch_cursor_t *cursor, table_t *table)
     for (uint32_t i = 0; i < item.count; i++) {
         ch_item_t key = {0};
         ch_cursor_t key_at = *cursor;
+        int part = 0;
         if (!ch_cursor_skip(cursor, NULL) || !ch_cursor_next(&key_at, &key))
             return "not a map";
-        for (int part = 0; part < PARTS; part++) {
-            if (!ch_item_is(&key, part_names[part]))
-                continue;
-            if (table->parts[part].at)
-                return "a key is given twice";
-            table->parts[part] = *cursor;
-        }
-        if (!ch_cursor_skip(cursor, NULL))
+        while (part < PARTS && !ch_item_is(&key, part_names[part]))
+            part++;
+        ch_cursor_t value = *cursor;
+        if (part == PART_ROWS && same_part(value, before, part))
+            cursor->at += before->sizes[part];
+        else if (!ch_cursor_skip(cursor, NULL))
             return "not a map";
+        decoder->strange |= part == PARTS;
+        if (part == PARTS)
+            continue;
+        if (table->parts[part].at)
+            return "a key is given twice";
+        table->parts[part] = value;
+        table->sizes[part] = (size_t)(cursor->at - value.at);
     }
     for (int part = 0; part < PARTS; part++)
         if (!table->parts[part].at)
@@ -241,12 +269,32 @@ open_columns(ch_batch_decoder_t *decoder, table_t *table)
     return NULL;
 }
 
-/* The form of the table; content comes later. Returns what is wrong with it. */
+/* Name, labels, fields and rows as in the table before: take what was made of them. */
+static bool
+take_head(const table_t *before, table_t *table)
+{
+    static const int head[] = {PART_NAME, PART_LABELS, PART_FIELDS, PART_ROWS};
+    for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
+        if (table->sizes[head[i]] != before->sizes[head[i]] ||
+            !same_part(table->parts[head[i]], before, head[i]))
+            return false;
+    table->name = before->name;
+    table->label_count = before->label_count;
+    memcpy(table->order, before->order, sizeof table->order);
+    table->rows = before->rows;
+    table->fields = before->fields;
+    table->rows_at = before->rows_at;
+    table->names = before->names;
+    table->labels = before->labels;
+    table->key_bytes = before->key_bytes;
+    return true;
+}
+
+/* The form of name, labels, fields and rows. Returns what is wrong with it. */
 static const char *
-open_table(ch_batch_decoder_t *decoder, table_t *table)
+open_head(ch_batch_decoder_t *decoder, table_t *table)
 {
     ch_item_t item;
-    ch_fault_t fault = {0};
     ch_cursor_t at = table->parts[PART_NAME];
     if (!ch_cursor_next(&at, &item) || item.kind != CH_ITEM_STR)
         return "name is no string";
@@ -259,11 +307,21 @@ open_table(ch_batch_decoder_t *decoder, table_t *table)
     if (!open_array(&at, &table->fields))
         return "fields is no array";
     table->rows_at = table->parts[PART_ROWS];
-    if (!open_array(&table->rows_at, &table->rows))
-        return "rows is no array";
-    at = table->parts[PART_TIMES];
+    return open_array(&table->rows_at, &table->rows) ? NULL : "rows is no array";
+}
+
+/* The form of the table; content comes later. Returns what is wrong with it. */
+static const char *
+open_table(ch_batch_decoder_t *decoder, const table_t *before, table_t *table)
+{
+    ch_fault_t fault = {0};
+    const char *what = take_head(before, table) ? NULL : open_head(decoder, table);
+    if (what)
+        return what;
+    ch_cursor_t at = table->parts[PART_TIMES];
     if (!ch_batch_open_times(decoder, &at, true, &table->times, &fault))
         return fault.what;
+    decoder->strange |= table->times.strange;
     if (!table->times.any && table->times.count != table->rows)
         return "times and rows differ in length";
     if (!ch_batch_count_cells(decoder, table->rows, table->fields))
@@ -465,22 +523,38 @@ table_blame(ch_batch_decoder_t *decoder, table_t *table, uint32_t index, ch_faul
     return ch_batch_refuse(decoder, other.code, -1, "tables[%u]: %s", index, other.what);
 }
 
+/* Names and label texts, unless they came with the head. False: no memory, a limit, or *fault. */
+static bool
+load_keys(ch_batch_decoder_t *decoder, table_t *table, ch_fault_t *fault)
+{
+    if (table->labels)
+        return ch_batch_count_key(decoder, table->key_bytes);
+    uint64_t key_bytes = decoder->key_bytes;
+    table->labels = ch_batch_alloc(decoder, table->rows, sizeof *table->labels);
+    if (!table->labels || !join_names(decoder, table, fault))
+        return false;
+    if (table->times_fault.code && !fault->code)
+        *fault = table->times_fault;
+    if (fault->code || !format_rows(decoder, table, table->labels, fault))
+        return false;
+    table->key_bytes = decoder->key_bytes - key_bytes;
+    return true;
+}
+
 /* Everything a block needs, as columns. False: no memory, a limit, or *fault. */
 static bool
 load_table(ch_batch_decoder_t *decoder, table_t *table, ch_batch_block_t *block,
            ch_fault_t *fault)
 {
     *fault = table->whole;
-    ch_bytes_t *labels = ch_batch_alloc(decoder, table->rows, sizeof *labels);
     ch_values_t *values = ch_batch_alloc(decoder, table->fields, sizeof *values);
-    if (!labels || !values || !join_names(decoder, table, fault) ||
+    if (!values ||
         !ch_batch_load_times(decoder, &table->times, table->rows, &block->times,
-                             &table->times_fault))
+                             &table->times_fault) ||
+        !load_keys(decoder, table, fault))
         return false;
     if (table->times_fault.code && !fault->code)
         *fault = table->times_fault;
-    if (fault->code || !format_rows(decoder, table, labels, fault))
-        return false;
     for (uint32_t j = 0; j < table->fields && !fault->code; j++)
         if (!ch_batch_load_values(decoder, &table->columns[j], &values[j],
                                   &table->none_count, fault))
@@ -489,30 +563,32 @@ load_table(ch_batch_decoder_t *decoder, table_t *table, ch_batch_block_t *block,
     block->rows = table->rows;
     block->fields = table->fields;
     block->names = table->names;
-    block->labels = labels;
+    block->labels = table->labels;
     block->values = values;
     return !fault->code;
 }
 
+/* `before` is the table before, `table` becomes this one. */
 static bool
-decode_table(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, uint32_t index)
+decode_table(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, uint32_t index,
+             const table_t *before, table_t *table)
 {
-    table_t table = {0};
     ch_batch_block_t block = {0};
     ch_fault_t fault = {0};
-    const char *what = find_parts(cursor, &table);
+    const char *what = find_parts(decoder, cursor, before, table);
     if (!what)
-        what = open_table(decoder, &table);
+        what = open_table(decoder, before, table);
     if (what)
         return ch_batch_refuse(decoder, CH_ERR_INVALID, -1, "tables[%u]: %s", index,
                                what);
     if (ch_batch_refused(decoder))
         return false;
-    if (!load_table(decoder, &table, &block, &fault))
-        return fault.code && table_blame(decoder, &table, index, fault);
-    if (!keys_fit(decoder, &block) && !long_keys_are_nil(decoder, &block, index))
+    if (!load_table(decoder, table, &block, &fault))
+        return fault.code && table_blame(decoder, table, index, fault);
+    table->good = keys_fit(decoder, &block);
+    if (!table->good && !long_keys_are_nil(decoder, &block, index))
         return false;
-    uint64_t points = (uint64_t)table.rows * table.fields - table.none_count;
+    uint64_t points = (uint64_t)table->rows * table->fields - table->none_count;
     if (!ch_batch_count_points(decoder, points))
         return false;
     if (points == 0)
@@ -524,13 +600,18 @@ decode_table(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, uint32_t index)
 }
 
 bool
-ch_batch_decode_tables(ch_batch_decoder_t *decoder, ch_cursor_t cursor)
+ch_batch_decode_tables(ch_batch_decoder_t *decoder, ch_cursor_t *cursor)
 {
     ch_item_t item;
-    if (!ch_cursor_next(&cursor, &item) || item.kind != CH_ITEM_ARRAY)
+    table_t tables[2]; /* this one and the one before */
+    tables[1].good = false;
+    if (!ch_cursor_next(cursor, &item) || item.kind != CH_ITEM_ARRAY)
         return ch_batch_refuse(decoder, CH_ERR_INVALID, -1, "tables is no array");
-    for (uint32_t i = 0; i < item.count; i++)
-        if (!decode_table(decoder, &cursor, i))
+    for (uint32_t i = 0; i < item.count; i++) {
+        table_t *table = &tables[i % 2], *before = &tables[1 - i % 2];
+        memset(table, 0, sizeof *table);
+        if (!decode_table(decoder, cursor, i, before, table))
             return false;
+    }
     return true;
 }

@@ -7,6 +7,9 @@
  *             one item. After it the identity is known, and every later fault is a refusal.
  *             The second pass decodes the sections in the order in which their points count,
  *             whatever order the map had.
+ * Speed       A frame as clients write it, identity first and then one section to the end, is decoded
+ *             in one pass (decode_straight). That pass only ever accepts: whatever it does not like, it
+ *             leaves to the other two, which know whom to blame.
  * Invariant   Nothing is allocated for a claimed count before the bytes for it were seen (cursor) and
  *             the limits on points, cells and key bytes were asked.
  */
@@ -282,13 +285,29 @@ check_frame(ch_batch_decoder_t *decoder, ch_bytes_t frame, const frame_map_t *ma
 }
 
 static bool
+decode_section(ch_batch_decoder_t *decoder, int place, ch_cursor_t *cursor)
+{
+    switch (place) {
+    case PLACE_POINTS:
+        return ch_batch_decode_points(decoder, cursor);
+    case PLACE_ROWS:
+        return ch_batch_decode_rows(decoder, cursor);
+    case PLACE_SERIES:
+        return ch_batch_decode_series(decoder, cursor);
+    default:
+        return ch_batch_decode_tables(decoder, cursor);
+    }
+}
+
+static bool
 decode_sections(ch_batch_decoder_t *decoder, const frame_map_t *map)
 {
-    const ch_cursor_t *at = map->at;
-    return (!at[PLACE_POINTS].at || ch_batch_decode_points(decoder, at[PLACE_POINTS])) &&
-           (!at[PLACE_ROWS].at || ch_batch_decode_rows(decoder, at[PLACE_ROWS])) &&
-           (!at[PLACE_SERIES].at || ch_batch_decode_series(decoder, at[PLACE_SERIES])) &&
-           (!at[PLACE_TABLES].at || ch_batch_decode_tables(decoder, at[PLACE_TABLES]));
+    for (int place = PLACE_POINTS; place <= PLACE_TABLES; place++) {
+        ch_cursor_t cursor = map->at[place];
+        if (cursor.at && !decode_section(decoder, place, &cursor))
+            return false;
+    }
+    return true;
 }
 
 static void
@@ -301,6 +320,67 @@ start_batch(ch_batch_decoder_t *decoder, int64_t now_ns)
     decoder->now_ns = now_ns;
     decoder->key_bytes = 0;
     decoder->cells = 0;
+    decoder->strange = false;
+}
+
+/* Is the frame v and identity (known keys, each once, plain values) and then one section? The cursor
+ * is left at the section. */
+static bool
+map_straight(ch_cursor_t *cursor, frame_map_t *map, int *place_out)
+{
+    ch_item_t item;
+    if (!ch_cursor_next(cursor, &item) || item.kind != CH_ITEM_MAP)
+        return false;
+    for (uint32_t left = item.count; left > 0; left--) {
+        ch_item_t key;
+        if (!ch_cursor_next(cursor, &key))
+            return false;
+        int place = place_of(&key);
+        if (place >= PLACE_POINTS) {
+            *place_out = place;
+            return place < PLACES && left == 1;
+        }
+        ch_cursor_t value = *cursor;
+        if (map->seen[place] || !ch_cursor_next(cursor, &item) ||
+            (item.kind != CH_ITEM_INT && item.kind != CH_ITEM_STR))
+            return false;
+        map->seen[place] = true;
+        map->at[place] = value;
+    }
+    return false;
+}
+
+/* One pass over a frame of the usual form. False: look again, from the start. */
+static bool
+decode_straight(ch_batch_decoder_t *decoder, ch_bytes_t frame, int64_t now_ns)
+{
+    frame_map_t map = {0};
+    ch_cursor_t cursor = ch_cursor(frame);
+    int place = PLACES;
+    if (!map_straight(&cursor, &map, &place))
+        return false;
+    start_batch(decoder, now_ns);
+#ifdef CH_FAULT_BATCH_STRANGE_UNSEEN
+    return !read_identity(&map, &decoder->batch.identity) &&
+           decode_section(decoder, place, &cursor) && ch_cursor_done(&cursor);
+#endif
+    return !read_identity(&map, &decoder->batch.identity) &&
+           check_frame(decoder, frame, &map) && decode_section(decoder, place, &cursor) &&
+           !ch_batch_refused(decoder) && !decoder->strange && ch_cursor_done(&cursor);
+}
+
+static void
+decode_mapped(ch_batch_decoder_t *decoder, ch_bytes_t frame, const frame_map_t *map,
+              int64_t now_ns)
+{
+    start_batch(decoder, now_ns);
+    const char *wrong = read_identity(map, &decoder->batch.identity);
+    if (wrong) {
+        decoder->batch.identity = (ch_identity_t){0};
+        ch_batch_refuse(decoder, CH_ERR_INVALID, -1, "%s", wrong);
+    } else if (check_frame(decoder, frame, map)) {
+        decode_sections(decoder, map);
+    }
 }
 
 /* Hand out an empty batch with the identity, and the reason. */
@@ -324,16 +404,12 @@ ch_batch_decode(ch_batch_decoder_t *decoder, ch_bytes_t frame, int64_t now_ns,
     frame_map_t map = {0};
     if (frame.size > 2 * (uint64_t)decoder->limits.batch_bytes)
         return ch_fail(CH_ERR_CORRUPT, "batch: a frame of %zu bytes", frame.size);
-    if (!map_frame(frame, &map))
-        return ch_fail(CH_ERR_CORRUPT,
-                       "batch: a frame of %zu bytes is not one msgpack map", frame.size);
-    start_batch(decoder, now_ns);
-    const char *wrong = read_identity(&map, &decoder->batch.identity);
-    if (wrong) {
-        decoder->batch.identity = (ch_identity_t){0};
-        ch_batch_refuse(decoder, CH_ERR_INVALID, -1, "%s", wrong);
-    } else if (check_frame(decoder, frame, &map)) {
-        decode_sections(decoder, &map);
+    if (!decode_straight(decoder, frame, now_ns)) {
+        if (!map_frame(frame, &map))
+            return ch_fail(CH_ERR_CORRUPT,
+                           "batch: a frame of %zu bytes is not one msgpack map",
+                           frame.size);
+        decode_mapped(decoder, frame, &map, now_ns);
     }
     if (decoder->no_memory)
         return ch_fail(CH_ERR_BUSY, "batch: no memory for a frame of %zu bytes",

@@ -145,15 +145,26 @@ read_pairs(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, uint32_t pairs,
     return true;
 }
 
-/* Labels of a map, the cursor inside it, to canonical text. */
+/* Labels of a map, the cursor inside it, to canonical text. Without fault the cursor stands behind. */
 static bool
-read_map(ch_batch_decoder_t *decoder, ch_cursor_t inside, uint32_t pairs,
+read_map(ch_batch_decoder_t *decoder, ch_cursor_t *inside, uint32_t pairs,
          ch_bytes_t *name_out, ch_bytes_t *labels_out, ch_fault_t *fault_out)
 {
     uint32_t count;
-    return read_pairs(decoder, &inside, pairs, &count, name_out, fault_out) &&
+    return read_pairs(decoder, inside, pairs, &count, name_out, fault_out) &&
            sort_labels(decoder, count, fault_out) &&
            ch_batch_write_labels(decoder, decoder->labels, count, labels_out, fault_out);
+}
+
+/* The cursor goes behind a map: to `behind` when it was read whole, else by skipping it. */
+static bool
+leave_map(ch_cursor_t *cursor, ch_cursor_t behind, bool whole)
+{
+    if (whole)
+        *cursor = behind;
+    else
+        (void)ch_cursor_skip(cursor, NULL);
+    return whole;
 }
 
 bool
@@ -162,14 +173,16 @@ ch_batch_read_labels(ch_batch_decoder_t *decoder, ch_cursor_t *cursor,
 {
     ch_cursor_t inside = *cursor;
     ch_item_t item;
-    if (!ch_cursor_next(&inside, &item) || !ch_cursor_skip(cursor, NULL) ||
-        item.kind != CH_ITEM_MAP)
+    if (!ch_cursor_next(&inside, &item) || item.kind != CH_ITEM_MAP) {
+        (void)ch_cursor_skip(cursor, NULL);
         return ch_fault(fault_out, CH_ERR_INVALID, "labels are no map");
-    return read_map(decoder, inside, item.count, NULL, labels_out, fault_out);
+    }
+    bool whole = read_map(decoder, &inside, item.count, NULL, labels_out, fault_out);
+    return leave_map(cursor, inside, whole);
 }
 
 static bool
-read_key_map(ch_batch_decoder_t *decoder, ch_cursor_t inside, uint32_t pairs,
+read_key_map(ch_batch_decoder_t *decoder, ch_cursor_t *inside, uint32_t pairs,
              ch_bytes_t *name_out, ch_bytes_t *labels_out, ch_fault_t *fault_out)
 {
     ch_bytes_t name = {0};
@@ -242,9 +255,13 @@ ch_batch_read_key(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, ch_bytes_t *
         *cursor = inside;
         return read_key_text(decoder, item.bytes, name_out, labels_out, fault_out);
     }
-    if (!ch_cursor_skip(cursor, NULL) || item.kind != CH_ITEM_MAP)
+    if (item.kind != CH_ITEM_MAP) {
+        (void)ch_cursor_skip(cursor, NULL);
         return ch_fault(fault_out, CH_ERR_INVALID, "a key is no string and no map");
-    return read_key_map(decoder, inside, item.count, name_out, labels_out, fault_out);
+    }
+    bool whole =
+        read_key_map(decoder, &inside, item.count, name_out, labels_out, fault_out);
+    return leave_map(cursor, inside, whole);
 }
 
 bool

@@ -34,7 +34,7 @@ read_point(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, ch_bytes_t *name_ou
 }
 
 static bool
-decode_points(ch_batch_decoder_t *decoder, ch_cursor_t cursor, uint32_t count,
+decode_points(ch_batch_decoder_t *decoder, ch_cursor_t *cursor, uint32_t count,
               ch_batch_block_t *block)
 {
     ch_bytes_t *names = ch_batch_alloc(decoder, count, sizeof *names);
@@ -49,7 +49,7 @@ decode_points(ch_batch_decoder_t *decoder, ch_cursor_t cursor, uint32_t count,
         int64_t time;
         ch_value_t value;
         ch_fault_t fault = {0};
-        if (!read_point(decoder, &cursor, &names[i], &labels[i], &time, &value, &fault))
+        if (!read_point(decoder, cursor, &names[i], &labels[i], &time, &value, &fault))
             return ch_batch_refuse(decoder, fault.code, i, "points[%u]: %s", i,
                                    fault.what);
         if (!ch_batch_count_key(decoder, names[i].size + labels[i].size) ||
@@ -69,10 +69,10 @@ decode_points(ch_batch_decoder_t *decoder, ch_cursor_t cursor, uint32_t count,
 }
 
 bool
-ch_batch_decode_points(ch_batch_decoder_t *decoder, ch_cursor_t cursor)
+ch_batch_decode_points(ch_batch_decoder_t *decoder, ch_cursor_t *cursor)
 {
     ch_item_t item;
-    if (!ch_cursor_next(&cursor, &item) || item.kind != CH_ITEM_ARRAY)
+    if (!ch_cursor_next(cursor, &item) || item.kind != CH_ITEM_ARRAY)
         return ch_batch_refuse(decoder, CH_ERR_INVALID, -1, "points is no array");
     if (item.count == 0)
         return true;
@@ -467,10 +467,10 @@ take_row(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, ch_cursor_t *cursor
 }
 
 bool
-ch_batch_decode_rows(ch_batch_decoder_t *decoder, ch_cursor_t cursor)
+ch_batch_decode_rows(ch_batch_decoder_t *decoder, ch_cursor_t *cursor)
 {
     ch_item_t item;
-    if (!ch_cursor_next(&cursor, &item) || item.kind != CH_ITEM_ARRAY)
+    if (!ch_cursor_next(cursor, &item) || item.kind != CH_ITEM_ARRAY)
         return ch_batch_refuse(decoder, CH_ERR_INVALID, -1, "rows is no array");
     if (!decoder->rows)
         decoder->rows = calloc(1, sizeof *decoder->rows);
@@ -481,7 +481,7 @@ ch_batch_decode_rows(ch_batch_decoder_t *decoder, ch_cursor_t cursor)
     }
     rows->row_count = 0;
     for (uint32_t i = 0; i < item.count; i++) {
-        if (!take_row(decoder, rows, &cursor, i))
+        if (!take_row(decoder, rows, cursor, i))
             return false;
     }
     return rows->row_count == 0 || finish_run(decoder, rows);

@@ -4,8 +4,8 @@
 ///          the cursor behind the value; only the shape knows which point that is. A shape refuses
 ///          the batch with ch_batch_refuse, once; functions that return false have done so (or ran
 ///          out of memory: `no_memory`).
-/// Frames   everything here runs after the whole frame was found well-formed, so a cursor that fails
-///          is a programming error; it is still checked, and refused as bad content.
+/// Frames   what is read may be torn or end early: a cursor that fails is refused as bad content, and
+///          batch_decoder then looks at the whole frame.
 #ifndef CH_BATCH_READER_H
 #define CH_BATCH_READER_H
 
@@ -48,6 +48,7 @@ struct ch_batch_decoder {
     int64_t now_ns;
     uint64_t key_bytes; /* names and label texts handed out so far */
     uint64_t cells;     /* of tables and rows */
+    bool strange;       /* something was skipped unseen; its depth is not known */
 };
 
 /* ---- refusing */
@@ -118,6 +119,7 @@ typedef struct ch_batch_times {
     ch_cursor_t cursor;
     bool array;
     bool any;
+    bool strange; /* a map with more than start and step */
     uint32_t count;
     ch_times_t times;
 } ch_batch_times_t;
@@ -155,12 +157,12 @@ ch_fault(ch_fault_t *fault, ch_status_t code, const char *what)
     return false;
 }
 
-/* ---- shapes: the cursor stands at the section's array */
+/* ---- shapes: the cursor stands at the section's array, and behind it after success */
 
-bool ch_batch_decode_points(ch_batch_decoder_t *decoder, ch_cursor_t cursor);
-bool ch_batch_decode_rows(ch_batch_decoder_t *decoder, ch_cursor_t cursor);
-bool ch_batch_decode_series(ch_batch_decoder_t *decoder, ch_cursor_t cursor);
-bool ch_batch_decode_tables(ch_batch_decoder_t *decoder, ch_cursor_t cursor);
+bool ch_batch_decode_points(ch_batch_decoder_t *decoder, ch_cursor_t *cursor);
+bool ch_batch_decode_rows(ch_batch_decoder_t *decoder, ch_cursor_t *cursor);
+bool ch_batch_decode_series(ch_batch_decoder_t *decoder, ch_cursor_t *cursor);
+bool ch_batch_decode_tables(ch_batch_decoder_t *decoder, ch_cursor_t *cursor);
 void ch_batch_rows_destroy(ch_batch_rows_t **rows);
 size_t ch_batch_rows_bytes(const ch_batch_rows_t *rows);
 

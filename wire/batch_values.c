@@ -115,6 +115,10 @@ ch_batch_read_value(ch_cursor_t *cursor, ch_value_t *value_out, ch_fault_t *faul
         *value_out = ch_value_float(number);
         return true;
     }
+    if (cursor->at < cursor->end && cursor->at[0] < 0x80) { /* a small int */
+        *value_out = ch_value_int(*cursor->at++);
+        return true;
+    }
     if (!next_whole(cursor, &item))
         return ch_fault(fault_out, CH_ERR_INVALID, "a value is missing");
     return value_of(&item, value_out, fault_out);
@@ -223,9 +227,10 @@ ch_batch_load_values(ch_batch_decoder_t *decoder, const ch_batch_column_t *opene
 
 /* {"start": int, "step": int} */
 static bool
-read_regular(ch_cursor_t cursor, uint32_t pairs, ch_times_t *times_out,
+read_regular(ch_cursor_t cursor, uint32_t pairs, ch_times_t *times_out, bool *strange_out,
              ch_fault_t *fault_out)
 {
+    *strange_out = pairs > 2;
     bool start_seen = false, step_seen = false;
     for (uint32_t i = 0; i < pairs; i++) {
         ch_item_t key, value;
@@ -275,7 +280,8 @@ ch_batch_open_times(const ch_batch_decoder_t *decoder, ch_cursor_t *cursor, bool
     }
     opened->any = true;
     if (item.kind == CH_ITEM_MAP)
-        return read_regular(opened->cursor, item.count, &opened->times, fault_out);
+        return read_regular(opened->cursor, item.count, &opened->times, &opened->strange,
+                            fault_out);
     opened->times = (ch_times_t){.form = CH_TIMES_REGULAR, .start = decoder->now_ns};
     if (single && (item.kind == CH_ITEM_NIL || ch_item_time(&item, &opened->times.start)))
         return true;

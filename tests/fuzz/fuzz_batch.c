@@ -3,7 +3,8 @@
  * Claims   No fault. Where msgpack-c unpacks the frame as one map, a second reader written from the
  *          protocol agrees on acceptance and on every point; where it does not, neither do we. A
  *          refusal names a point of the batch or none. The scratch stays within its bound, and the
- *          same frame decodes the same after another one.
+ *          same frame decodes the same after another one, and with a key more that nobody knows (which
+ *          keeps the decoder from taking it in one pass).
  */
 #include "ch/assert.h"
 #include "ch/batch_decoder.h"
@@ -46,6 +47,38 @@ check_points(const ch_batch_t *batch, const ch_buffer_t *expected)
     ch_buffer_release(&ours);
 }
 
+/* The frame with one pair more at its end; false when it is no small map. */
+static bool
+add_unknown_key(ch_bytes_t frame, ch_buffer_t *out)
+{
+    if (frame.size == 0 || frame.data[0] < 0x80 || frame.data[0] >= 0x8f)
+        return false;
+    ch_buffer_append(out, frame.data, frame.size);
+    ch_buffer_append(out, "\xa2zz\xc0", 4);
+    out->data[0]++;
+    return true;
+}
+
+/* What was decided about the frame is decided about it with an unknown key as well. */
+static void
+check_two_passes(ch_batch_decoder_t *decoder, ch_bytes_t frame, ch_status_t expected,
+                 const ch_batch_t *batch)
+{
+    ch_buffer_t points = {0}, more = {0};
+    ch_reject_t reject;
+    if (expected == CH_OK)
+        reference_print(batch, &points);
+    if (add_unknown_key(frame, &more)) {
+        ch_status_t status =
+            ch_batch_decode(decoder, ch_buffer_bytes(&more), NOW, &batch, &reject);
+        CH_ASSERT(status == expected);
+        if (status == CH_OK)
+            check_points(batch, &points);
+    }
+    ch_buffer_release(&points);
+    ch_buffer_release(&more);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -66,6 +99,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CH_ASSERT(ch_batch_decode(decoder, frame, NOW, &batch, &reject) == CH_OK);
         if (reference == REFERENCE_OK)
             check_points(batch, &expected);
+        if (size + 4 <= limits.batch_bytes)
+            check_two_passes(decoder, frame, status, batch);
     } else if (status == CH_ERR_CORRUPT) {
         CH_ASSERT(reference == REFERENCE_UNREADABLE || reference == REFERENCE_NOT_ASKED ||
                   size > 2 * limits.batch_bytes);

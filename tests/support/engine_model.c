@@ -115,10 +115,27 @@ fill_times(ch_model_t *model, ch_rng_t *rng, uint32_t b, uint32_t rows)
         model->times[b][i] = ch_rng_below(rng, CH_MODEL_TIMES) * (uint64_t)SECOND;
 }
 
+/* As the decoder does for scrapes of one batch: the same series again, names and labels shared. */
+static void
+repeat_table(ch_model_t *model, ch_rng_t *rng, uint32_t b)
+{
+    ch_batch_block_t *block = &model->blocks[b];
+    *block = model->blocks[b - 1];
+    block->values = model->values[b];
+    for (uint32_t f = 0; f < block->fields; f++)
+        fill_values(model, rng, b, f, block->rows, true);
+    fill_times(model, rng, b, block->rows);
+}
+
 static void
 fill_block(ch_model_t *model, ch_rng_t *rng, uint32_t b)
 {
     ch_batch_block_t *block = &model->blocks[b];
+    if (b > 0 && model->blocks[b - 1].kind == CH_BLOCK_TABLE &&
+        ch_rng_below(rng, 3) == 0) {
+        repeat_table(model, rng, b);
+        return;
+    }
     block->kind = (ch_block_kind_t)ch_rng_below(rng, 3);
     block->rows = 1 + (uint32_t)ch_rng_below(rng, ch_rng_below(rng, 4) ? 12 : 200);
     block->fields =

@@ -180,6 +180,15 @@ test_nesting_is_limited_to_8(void **state)
     assert_limit("{x [[[[[[[{} ]]]]]]]}", -1);
     assert_limit("{producer 'p' epoch 1 seq 1 [[[[[[[[1]]]]]]]] 1}", -1);
     assert_true(batch->identity.present);
+    /* where a section hides it behind a key that nobody knows */
+    assert_decodes("{tables [{name 't' labels [] fields [] rows [] times 1 values []"
+                   " x [[[[1]]]]}]}",
+                   "");
+    assert_limit("{tables [{name 't' labels [] fields [] rows [] times 1 values []"
+                 " x [[[[[[1]]]]]]}]}",
+                 -1);
+    assert_decodes("{series [['a' {start 1 step 1 x [[[1]]]} [5]]]}", "a 1 5\n");
+    assert_limit("{series [['a' {start 1 step 1 x [[[[[1]]]]]} [5]]]}", -1);
     /* deep, and then broken: it does not decode */
     assert_int_equal(decode("{x [[[[[[[[[[#c1]]]]]]]]]]}"), CH_ERR_CORRUPT);
     /* a thousand levels */

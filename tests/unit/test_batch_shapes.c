@@ -369,6 +369,54 @@ test_bad_series_are_refused(void **state)
 
 /* ---- tables */
 
+#define SCRAPE(name, label, field, row, more)                                            \
+    "{name " name " labels [" label "] fields [" field "] rows [[" row "]] " more "}"
+
+/* Goal: a table that repeats the head of the one before means what it would mean alone. Method: pairs
+ * whose heads are equal, or as long and different in one part. */
+static void
+test_tables_that_repeat_a_head_are_read_as_if_alone(void **state)
+{
+    (void)state;
+    assert_decodes(
+        "{tables [" SCRAPE("'t'", "'h'", "'f'", "'x'", "times 1 values [[5]]")
+            SCRAPE("'t'", "'h'", "'f'", "'x'", "times 2 values [e1(6)]")
+                SCRAPE("'t'", "'h'", "'f'", "'x'", "times 3 values [[7.5]]") "]}",
+        "t_f{h=\"x\"} 1 5\nt_f{h=\"x\"} 2 6\nt_f{h=\"x\"} 3 7.5000000000000000\n");
+    assert_ptr_equal(batch->blocks[0].names, batch->blocks[2].names);
+    assert_ptr_equal(batch->blocks[0].labels, batch->blocks[2].labels);
+#define AFTER_T_H_F_X(table, expected)                                                   \
+    assert_decodes("{tables [" SCRAPE("'t'", "'h'", "'f'", "'x'",                        \
+                                      "times 1 values [[5]]") table "]}",                \
+                   "t_f{h=\"x\"} 1 5\n" expected)
+    AFTER_T_H_F_X(SCRAPE("'u'", "'h'", "'f'", "'x'", "times 2 values [[6]]"),
+                  "u_f{h=\"x\"} 2 6\n");
+    AFTER_T_H_F_X(SCRAPE("'t'", "'i'", "'f'", "'x'", "times 2 values [[6]]"),
+                  "t_f{i=\"x\"} 2 6\n");
+    AFTER_T_H_F_X(SCRAPE("'t'", "'h'", "'g'", "'x'", "times 2 values [[6]]"),
+                  "t_g{h=\"x\"} 2 6\n");
+    AFTER_T_H_F_X(SCRAPE("'t'", "'h'", "'f'", "'y'", "times 2 values [[6]]"),
+                  "t_f{h=\"y\"} 2 6\n");
+}
+
+/* Goal: a fault behind a repeated head is blamed on its point; a head that had a fault of its own (a key
+ * too long, of a cell without a point) is not taken over. */
+static void
+test_faults_behind_a_repeated_head_are_blamed(void **state)
+{
+    (void)state;
+    assert_bad(
+        "{tables [" SCRAPE("'t'", "'h'", "'f' 'g'", "'x'", "times 1 values [[1] [2]]")
+            SCRAPE("'t'", "'h'", "'f' 'g'", "'x'", "times 2 values [[3] [[]]]") "]}",
+        3);
+    assert_bad("{tables [" SCRAPE("'t'", "'h'", "'f'", "'x'", "times 1 values [[1]]")
+                   SCRAPE("'t'", "'h'", "'f'", "'x'", "times [1 2] values [[3]]") "]}",
+               -1);
+    assert_bad("{tables [" SCRAPE("'t'", "'h'", "'f'", "'x'", "times 1 values [[1]]")
+                   SCRAPE("'t'", "'h'", "'f'", "'x'", "times ['?'] values [[3]]") "]}",
+               1);
+}
+
 static void
 test_tables_cross_rows_and_fields(void **state)
 {
@@ -508,6 +556,8 @@ main(void)
         TEST(test_packed_columns_point_into_the_frame),
         TEST(test_bad_series_are_refused),
         TEST(test_tables_cross_rows_and_fields),
+        TEST(test_tables_that_repeat_a_head_are_read_as_if_alone),
+        TEST(test_faults_behind_a_repeated_head_are_blamed),
         TEST(test_tables_without_points_are_fine),
         TEST(test_tables_of_a_wrong_form_are_refused),
         TEST(test_bad_cells_of_tables_are_blamed_row_by_row),
