@@ -163,7 +163,7 @@ get_times(ch_column_scratch_t *scratch, const ch_chunk_t *chunk, ch_bytes_t from
     size_t used;
     ch_status_t status = ch_int_column_decode(scratch, from, chunk->count, times, &used);
     if (status < 0)
-        return ch_fail_context(status, "times");
+        return ch_fail_context(status, "times: ");
     if (used != from.size)
         return corrupt("bytes behind its times");
     if (times[0] != chunk->time_first || times[chunk->count - 1] != chunk->time_last)

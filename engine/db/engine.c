@@ -658,9 +658,9 @@ ch_engine_held_reason(const ch_engine_t *engine)
         return engine->failure;
     ch_engine_t *unlocked = (ch_engine_t *)engine;
     (void)pthread_mutex_lock(&unlocked->mutex);
-    bool held = engine->held;
+    const char *reason = engine->held ? engine->held_reason : NULL;
     (void)pthread_mutex_unlock(&unlocked->mutex);
-    return held ? "disk full" : NULL;
+    return reason;
 }
 
 ch_status_t

@@ -79,12 +79,27 @@ ch_engine_reserve_fill(ch_engine_t *engine)
     return status;
 }
 
+/* Room on the disk is what is nearly always missing; descriptors are the exception. */
+static const char *
+reason_to_hold(const ch_engine_t *engine)
+{
+    uint64_t unused = 0, total = 0;
+    bool room = ch_fs_space(engine->options.fs, engine->path, &unused, &total) >= 0 &&
+                unused > 2 * engine->reserve_bytes;
+    return room ? "no room for files, see the node's log" : "disk full";
+}
+
 void
 ch_engine_reserve_spend(ch_engine_t *engine)
 {
+    char what[200], quoted[260];
+    (void)snprintf(what, sizeof what, "%s", ch_fail_text());
+    const char *reason = reason_to_hold(engine);
     (void)pthread_mutex_lock(&engine->mutex);
     bool spend = !engine->reserve_spent, news = !engine->held;
     engine->reserve_spent = engine->held = true;
+    if (news)
+        engine->held_reason = reason;
     (void)pthread_mutex_unlock(&engine->mutex);
     if (spend) {
         char *path = ch_engine_path(engine->path, "reserve");
@@ -96,7 +111,8 @@ ch_engine_reserve_spend(ch_engine_t *engine)
     if (!news)
         return;
     ch_log(engine->options.log, CH_LOG_ERROR, "engine", "disk_full",
-           "action=\"writes wait\"");
+           "action=\"writes wait\" reason=%s",
+           ch_log_quote(what, strlen(what), quoted, sizeof quoted));
     ch_engine_progress(engine);
 }
 

@@ -63,7 +63,8 @@ struct ch_engine {
     bool syncer_idle;             /* [m] S sleeps and wants a signal */
     bool sync_now;                /* [m] somebody waits for a sync: no interval */
     bool stopping;                /* [m] */
-    bool held;                    /* [m] the disk is full: appends are dropped */
+    bool held;                    /* [m] no room: appends are dropped */
+    const char *held_reason;      /* [m] while held */
     bool reserve_spent;           /* [m] */
 
     bool failed;       /* atomic; for good */

@@ -72,6 +72,9 @@ posix_open(ch_fs_t *fs, const char *path, unsigned flags, ch_file_t **file_out)
     int fd = RETRY(open(path, mode | O_CLOEXEC | O_NONBLOCK, FILE_MODE));
     if (fd < 0 && errno == ENOENT && !(flags & CH_FS_CREATE))
         return ch_fail(CH_NOT_FOUND, "open %s: no such file", path);
+    if (fd < 0 &&
+        (errno == EMFILE || errno == ENFILE)) /* connections took them: it passes */
+        return ch_fail(CH_ERR_NOSPACE, "open %s: Too many open files", path);
     if (fd < 0)
         return fail_errno("open", path, errno);
     ch_status_t status = check_regular(fd, path);

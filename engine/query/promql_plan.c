@@ -93,7 +93,7 @@ plan_selector(const planner_t *planner, const ch_expr_t *expr)
     planner->plan->modifiers = *modifiers;
     ch_status_t status = ch_selector_new(
         expr->selector.matchers, expr->selector.matcher_count, &planner->plan->selector);
-    return status < 0 ? ch_fail_context(status, "selector at byte %u", expr->position)
+    return status < 0 ? ch_fail_context(status, "selector at byte %u: ", expr->position)
                       : status;
 }
 

@@ -1,7 +1,9 @@
 """Promise P8 from outside: when the log cannot be written, who waits is told `internal`, the node
 ends with code 74, and nothing that was acked is lost."""
 
+import os
 import resource
+import socket
 import unittest
 
 from harness import NodeTest, key
@@ -35,6 +37,29 @@ class DiskFailure(NodeTest):
         producer.batch(21, points=[["found", T, 1]])
         self.assert_durable(producer, 21)
         self.assertFalse(self.ok("get", key="lost")["found"])
+
+    def test_connections_that_use_up_the_descriptors_only_delay(self):
+        """Promise P10: who connects too often holds writes up, and cannot end the node."""
+        producer = self.producer("p")
+        producer.batch(1, points=[["a", T, 1]])
+        self.assert_durable(producer, 1)
+        used = len(os.listdir("/proc/%d/fd" % self.node.process.pid))
+        few = (used + 8, used + 8)
+        resource.prlimit(self.node.process.pid, resource.RLIMIT_NOFILE, few)
+        host, port = self.node.endpoints["ingest"][len("tcp://"):].split(":")
+        idle = [socket.create_connection((host, int(port)), timeout=30) for _ in range(40)]
+        self.ok("seal")  # the next batch wants a new file
+        producer.batch(2, points=[["a", T + 1, 2]])
+        self.node.log.wait_for("Too many open files")
+        held = self.ack(producer, 2, wait_ms=50)
+        self.assertEqual(held["state"], "pending", held)
+        self.assertEqual(held["reason"], "no room for files, see the node's log")
+        for connection in idle:
+            connection.close()
+        self.node.log.wait_for("event=disk_has_room")
+        producer.batch(2, points=[["a", T + 1, 2]])
+        self.assert_durable(producer, 2)
+        self.assertEqual(self.node.terminate(), 0)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -105,6 +106,26 @@ test_truncate_cuts_and_grows(void **state)
     assert_int_equal(ch_fs_read_exact(file, 0, text, 5), CH_OK);
     assert_memory_equal(text, "he\0\0\0", 5);
     ch_fs_close(&file);
+}
+
+/* Goal: descriptors that connections have used up come back, as room on a disk does; the log must wait
+ * for them, not die. */
+static void
+test_no_descriptor_left_is_want_of_room(void **state)
+{
+    (void)state;
+    struct rlimit before, none;
+    ch_file_t *file = NULL;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    const char *path = in_directory("a");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    ch_status_t status =
+        ch_fs_open(ch_fs_posix(), path, CH_FS_WRITE | CH_FS_CREATE, &file);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(status, CH_ERR_NOSPACE);
+    assert_non_null(strstr(ch_fail_text(), "open files"));
 }
 
 static void
@@ -241,6 +262,7 @@ main(void)
         EACH(test_reads_what_was_written_and_stops_at_the_end),
         EACH(test_read_exact_refuses_a_file_that_ends_early),
         EACH(test_truncate_cuts_and_grows),
+        EACH(test_no_descriptor_left_is_want_of_room),
         EACH(test_offsets_that_do_not_fit_are_refused),
         EACH(test_open_says_what_is_wrong),
         EACH(test_names_are_made_moved_listed_and_removed),

@@ -110,7 +110,8 @@ uint64_t ch_engine_appended_lsn(const ch_engine_t *engine);
 uint64_t ch_engine_durable_lsn(const ch_engine_t *engine);
 uint64_t ch_engine_flushed_lsn(const ch_engine_t *engine);
 
-/// NULL while writes flow; else why not: "disk full", "write failed: ..." (static or thread-local).
+/// NULL while writes flow; else why not: "disk full", or what there is no room for; after a failure
+/// its text. Lives as long as the engine.
 const char *ch_engine_held_reason(const ch_engine_t *engine);
 
 /// Did WAL or manifest fail (exit 74)? A full disk is not a failure.
