@@ -111,6 +111,27 @@ class Values(ChqTest):
         self.assertIn("parse", self.chq("query", "sum(", code=4).stderr)
         self.chq("ping", "--node", "tcp://127.0.0.1:1", "--timeout", "100ms", code=3)
 
+    def test_an_answer_that_cannot_be_written_exits_5(self):
+        self.chq("put", "k", "1")
+        environment = dict(os.environ, CHQ_NODE=self.node.endpoints["query"])
+        for arguments in (["get", "k"], ["read", "k"], ["query", '"text"'], ["plot", "5"], ["help"]):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([CHQ, *arguments], env=environment, stdout=full,
+                                      stderr=subprocess.PIPE, text=True, timeout=60)
+            self.assertEqual((done.returncode, len(done.stderr.splitlines())), (5, 1), arguments)
+
+    def test_the_reader_of_a_pipe_may_leave(self):
+        self.chq("write", "--format", "csv", "--key", "p",
+                 text="time,value\n" + "".join("%d,%d\n" % (i, i) for i in range(1, 50001)))
+        environment = dict(os.environ, CHQ_NODE=self.node.endpoints["query"])
+        reader = subprocess.Popen([CHQ, "read", "p"], env=environment, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE)
+        reader.stdout.readline()
+        reader.stdout.close()
+        self.assertEqual(reader.stderr.read(), b"")
+        reader.stderr.close()
+        self.assertEqual(reader.wait(timeout=60), -signal.SIGPIPE)
+
     def test_lists(self):
         self.chq("put", 'cpu{host="a"}', "1")
         self.chq("put", 'cpu{host="b"}', "2")

@@ -74,6 +74,17 @@ is_version(const char *word)
            strcmp(word, "version") == 0;
 }
 
+/* Data that did not get out is no answer, whatever the command thought. */
+static int
+end(int code)
+{
+    bool lost = fflush(stdout) != 0 || ferror(stdout);
+    if (!lost || code == CHQ_EXIT_LOCAL)
+        return code;
+    chq_say("standard output cannot be written");
+    return CHQ_EXIT_LOCAL;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -82,14 +93,14 @@ main(int argc, char **argv)
     chq_t chq = {.argc = argc - 1, .argv = argv + 1};
     if (chq.argc > 0 && is_version(chq.argv[0])) {
         (void)printf("chq %s\n", cityhall_version());
-        return 0;
+        return end(CHQ_EXIT_OK);
     }
     bool help = chq_switch(&chq, "help");
     global_options(&chq);
     chq.command = "help";
     if (chq.argc == 0) {
         (void)chq_cmd_help(&chq);
-        return help ? CHQ_EXIT_OK : CHQ_EXIT_USAGE;
+        return end(help ? CHQ_EXIT_OK : CHQ_EXIT_USAGE);
     }
     const chq_command_t *command = chq_find_command(chq.argv[0]);
     if (!command)
@@ -97,8 +108,8 @@ main(int argc, char **argv)
     chq.command = command->name;
     if (help) {
         chq.argc = 1;
-        return chq_cmd_help(&chq);
+        return end(chq_cmd_help(&chq));
     }
     chq_take(&chq, 0, 1);
-    return command->run(&chq);
+    return end(command->run(&chq));
 }
