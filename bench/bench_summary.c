@@ -3,7 +3,8 @@
  * Shape    100 gauges (a random walk in 0..100) and 100 counters of 25,920 points, 10 s apart (3 days),
  *          flushed.
  * Figures  µs a question, random series, one thread, warm: the source's summary alone, then whole
- *          queries (parse, select, answer, a view each) that headers answer, and one they cannot.
+ *          queries (parse, select, answer, a view each) that headers answer, and one they cannot; then
+ *          range queries, of ranges longer than a chunk and shorter.
  * Usage    bench_summary [DIRECTORY] (default /tmp); DIRECTORY/bench_summary must not exist */
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,12 +80,16 @@ fill(ch_engine_t *engine)
 }
 
 static uint64_t
-ask(ch_engine_t *engine, const char *format, unsigned host)
+ask(ch_engine_t *engine, const char *format, unsigned host, int64_t step)
 {
     char text[128];
     ch_view_t *view = NULL;
     ch_query_result_t *result = NULL;
-    const ch_query_params_t params = {.start = START_NS + POINTS * STEP_NS,
+    const int64_t end = START_NS + POINTS * STEP_NS;
+    const ch_query_params_t params = {.range = step > 0,
+                                      .start = step ? START_NS + step : end,
+                                      .end = end,
+                                      .step = step,
                                       .samples_max = 1 << 24,
                                       .result_points_max = 1 << 20,
                                       .series_max = 1000};
@@ -100,7 +105,7 @@ ask(ch_engine_t *engine, const char *format, unsigned host)
 }
 
 static void
-report(ch_engine_t *engine, const char *format, int rounds)
+report(ch_engine_t *engine, const char *format, int64_t step, int rounds)
 {
     ch_rng_t rng;
     uint64_t samples = 0;
@@ -109,7 +114,7 @@ report(ch_engine_t *engine, const char *format, int rounds)
     for (int run = 0; run < 2; run++) { /* the first one warms */
         spent = -now_us();
         for (int i = 0; i < rounds; i++)
-            samples = ask(engine, format, (unsigned)ch_rng_below(&rng, HOSTS));
+            samples = ask(engine, format, (unsigned)ch_rng_below(&rng, HOSTS), step);
         spent += now_us();
     }
     printf("  %-44s %8.2f us, %6llu samples\n", format, spent / rounds,
@@ -164,12 +169,17 @@ main(int argc, char **argv)
     fill(engine);
     printf("%d points a series, 10 s apart\n", POINTS);
     report_summary(engine);
-    report(engine, "avg_over_time(load{host=\"host_%u\"}[4d])", ROUNDS);
-    report(engine, "rate(requests{host=\"host_%u\"}[4d])", ROUNDS);
+    report(engine, "avg_over_time(load{host=\"host_%u\"}[4d])", 0, ROUNDS);
+    report(engine, "rate(requests{host=\"host_%u\"}[4d])", 0, ROUNDS);
     /* A range is open on the left: this one leaves the first point out and so cuts a chunk. */
-    report(engine, "avg_over_time(load{host=\"host_%u\"}[3d])", ROUNDS);
-    report(engine, "rate(requests{host=\"host_%u\"}[3d])", ROUNDS);
-    report(engine, "stddev_over_time(load{host=\"host_%u\"}[4d])", ROUNDS / 20);
+    report(engine, "avg_over_time(load{host=\"host_%u\"}[3d])", 0, ROUNDS);
+    report(engine, "rate(requests{host=\"host_%u\"}[3d])", 0, ROUNDS);
+    report(engine, "stddev_over_time(load{host=\"host_%u\"}[4d])", 0, ROUNDS / 20);
+    printf("and at steps as long as their ranges\n");
+    report(engine, "rate(requests{host=\"host_%u\"}[1d])", 86400 * INT64_C(1000000000),
+           ROUNDS / 20);
+    report(engine, "rate(requests{host=\"host_%u\"}[5m])", 300 * INT64_C(1000000000),
+           ROUNDS / 20);
     ch_engine_destroy(&engine);
     return 0;
 }

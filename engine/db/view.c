@@ -203,6 +203,7 @@ view_read(void *context, const ch_series_ref_t *series, int64_t start, int64_t e
 typedef struct parts {
     ch_summary_t *items;
     size_t count, capacity;
+    uint64_t decoded; /* in vain: for tables that have no point in range */
 } parts_t;
 
 static ch_status_t
@@ -219,8 +220,10 @@ summarise_tables(const ch_view_t *view, const ch_series_ref_t *series, int64_t s
                                                   series->labels, start, end, &part);
         if (status < 0)
             return status == CH_ERR_UNSUPPORTED ? CH_NOT_FOUND : status;
-        if (status == CH_NOT_FOUND || part.count == 0)
+        if (status == CH_NOT_FOUND || part.count == 0) {
+            parts->decoded += part.decoded;
             continue;
+        }
         if (parts->count == parts->capacity) {
             parts->capacity = parts->capacity ? 2 * parts->capacity : 8;
             parts->items =
@@ -262,6 +265,7 @@ view_summarise(void *context, const ch_series_ref_t *series, int64_t start, int6
             ch_summary_join(&sum, &parts.items[i]);
     }
     ch_free(parts.items);
+    sum.decoded += parts.decoded;
     if (status == CH_OK)
         *summary_out = sum;
     return status;

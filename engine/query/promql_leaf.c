@@ -14,8 +14,11 @@
 #include "query/range_functions.h"
 
 enum {
-    SUMMARY_RANGE_SECONDS_MIN = 300
-}; /* below, decoding is about as cheap as asking */
+    SUMMARY_RANGE_SECONDS_MIN = 300, /* below, decoding is about as cheap as asking */
+    SUMMARY_DECODED_FREE =
+        32 * 1024, /* points, before it is judged whether headers help */
+    SUMMARY_DECODED_RATIO = 2,
+};
 
 typedef struct leaf {
     ch_promql_eval_t *eval;
@@ -23,6 +26,8 @@ typedef struct leaf {
     ch_promql_reader_t reader;
     bool sparse;    /* windows leave gaps */
     bool summarise; /* headers may answer */
+    uint64_t summarised,
+        decoded; /* points answered for by summaries, and decoded for them */
 } leaf_t;
 
 int64_t
@@ -127,6 +132,11 @@ value_from_summary(leaf_t *leaf, const ch_series_ref_t *series, int64_t start,
                                                  ch_promql_add_time(end, 1), &summary);
     if (status != CH_OK)
         return status;
+    leaf->summarised += summary.count;
+    leaf->decoded += summary.decoded;
+    /* Ranges shorter than chunks have each chunk decoded again and again: reading does it once. */
+    if (leaf->decoded > SUMMARY_DECODED_FREE + SUMMARY_DECODED_RATIO * leaf->summarised)
+        leaf->summarise = false;
     if (!summary_value(leaf->function, &summary, start, end, value_out))
         return CH_NOT_FOUND;
     return ch_promql_work(eval, 64);

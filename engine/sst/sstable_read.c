@@ -362,6 +362,7 @@ summarise_chunk(lookup_t *lookup, uint32_t at, uint32_t c, int64_t start, int64_
     status = decode_chunk(lookup, at, &lookup->scratch->block.chunks[c], points);
     if (status < 0)
         return status;
+    summary->decoded += points->count;
     return summarise_points(points, place_of(points, start), place_of_end(points, end),
                             summary);
 }

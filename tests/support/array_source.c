@@ -164,7 +164,7 @@ array_summarise(void *context, const ch_series_ref_t *series, int64_t start, int
 {
     array_source_t *array = context;
     const ch_points_t *points = &array->series[series->id].points;
-    ch_summary_t summary = {0};
+    ch_summary_t summary = {.decoded = array->decodes};
     if (!array->summaries)
         return CH_NOT_FOUND;
     for (size_t i = first_at(points, start); i < end_at(points, end); i++) {

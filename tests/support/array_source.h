@@ -16,7 +16,8 @@ typedef struct array_source {
     array_series_t *series;
     size_t count, capacity;
     bool sorted;
-    bool summaries; /* answer `summarise` */
+    bool summaries;   /* answer `summarise` ... */
+    uint64_t decodes; /* ... and say that so many points were decoded for it */
     uint64_t selects, reads, points_read, summarised;
     ch_status_t fail_read; /* returned by every read when not CH_OK */
 } array_source_t;

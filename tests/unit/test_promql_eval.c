@@ -553,6 +553,33 @@ test_headers_answer_for_counters_that_did_not_fall(void **state)
     array_source_release(&array);
 }
 
+/* Goal: headers are asked no more once asking costs more than reading. Method: a source that says it decoded a
+ * whole chunk for every short range. */
+static void
+test_headers_that_do_not_help_are_left_alone(void **state)
+{
+    (void)state;
+    array_source_t array = {.summaries = true};
+    for (int i = 0; i <= 300 * 300; i += 10)
+        array_source_put(&array, "a", i * SECOND, ch_value_int(i));
+    ch_query_params_t params = range_of(300 * SECOND, 300 * 300 * SECOND, 300 * SECOND);
+    for (int costly = 0; costly < 2; costly++) {
+        array.decodes = costly ? 4096 : 30;
+        array.points_read = array.summarised = 0;
+        ch_query_result_t *result = eval(&array, "count_over_time(a[300s])", params);
+        assert_int_equal(result->series[0].count, 300);
+        for (size_t i = 0; i < 300; i++)
+            assert_true(result->series[0].values[i] == 30);
+        ch_query_result_destroy(&result);
+        if (costly)
+            assert_in_range(array.summarised, 1, 20);
+        else
+            assert_int_equal(array.summarised, 300);
+        assert_int_equal(array.points_read > 0, costly);
+    }
+    array_source_release(&array);
+}
+
 static uint64_t
 seed_of_test(void)
 {
@@ -652,6 +679,7 @@ main(void)
         cmocka_unit_test(test_a_sliding_window_reads_each_point_once),
         cmocka_unit_test(test_headers_answer_without_reading_when_they_can),
         cmocka_unit_test(test_headers_answer_for_counters_that_did_not_fall),
+        cmocka_unit_test(test_headers_that_do_not_help_are_left_alone),
         cmocka_unit_test(test_range_queries_agree_with_instant_queries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,18 +30,21 @@ typedef struct ch_summary {
     double sum, min, max;
     int64_t first_time, last_time;
     double first, last;
-    bool
-        falls; /* some value is less than the one before it: no counter, or one that was reset */
+    bool falls;       /* some value is less than the one before: a counter was reset */
+    uint64_t decoded; /* points that were decoded for it all the same, in range or not */
 } ch_summary_t;
 
 /// Add a part that lies behind all that `to` sums up.
 static inline void
 ch_summary_join(ch_summary_t *to, const ch_summary_t *part)
 {
+    uint64_t decoded = to->decoded + part->decoded;
     if (to->count == 0 || part->count == 0) {
         *to = to->count == 0 ? *part : *to;
+        to->decoded = decoded;
         return;
     }
+    to->decoded = decoded;
     to->falls = to->falls || part->falls || part->first < to->last;
     to->count += part->count;
     to->sum += part->sum;
@@ -66,8 +69,8 @@ typedef struct ch_source {
                         int64_t end, size_t points_max, ch_points_t *points_out,
                         bool *more_out);
 
-    /* Count, sum, min ... of one series in [start, end) when chunk headers alone can answer for
-     * all of it; CH_NOT_FOUND when they cannot (then read). May be NULL. */
+    /* Count, sum, min ... of one series in [start, end) when chunk headers can answer for
+     * all of it but its ends; CH_NOT_FOUND when they cannot (then read). May be NULL. */
     ch_status_t (*summarise)(void *context, const ch_series_ref_t *series, int64_t start,
                              int64_t end, ch_summary_t *summary_out);
 } ch_source_t;
