@@ -141,17 +141,33 @@ recover_record(void *context, const ch_wal_record_t *record,
     recovery_t *recovery = context;
     ch_engine_t *engine = recovery->engine;
     bool refused = record->type == CH_WAL_REFUSAL;
-    if (!refused) {
-        ch_status_t status = recover_batch(recovery, record, dictionary);
-        if (status < 0)
-            return status;
+    ch_status_t status = CH_OK;
+    if (record->type == CH_WAL_BATCH) {
+        status = recover_batch(recovery, record, dictionary);
+    } else if (!refused) {
+        ch_tombstone_text_t text = {.lsn = record->lsn, .what = record->delete};
+        status = ch_engine_recover_tombstone(engine, &text);
     }
+    if (status < 0)
+        return status;
     ch_session_map_durable(engine->sessions, record->lsn); /* it is adopted */
     if (record->batch.identity.present)
         ch_session_consume(engine->sessions, &record->batch.identity, record->lsn,
                            record->time, refused ? &record->reject : NULL);
     engine->recovered_records++;
     return CH_OK;
+}
+
+/* A segment's dictionary also names series of records that were flushed; if a delete left nothing of
+ * them, they are in no table and have no points. */
+static void
+touch_empty_series(ch_engine_t *engine, uint32_t first)
+{
+    uint32_t count = ch_series_table_count(engine->series);
+    int64_t min, max;
+    for (uint32_t series = first; series < count; series++)
+        if (!ch_memtable_time_range(engine->active, series, &min, &max))
+            ch_series_states_touch(engine->states, series);
 }
 
 static void
@@ -193,11 +209,13 @@ open_wal(ch_engine_t *engine)
                                 : CH_ENGINE_ZERO_AHEAD_BYTES,
     };
     recovery_t recovery = {.engine = engine};
+    uint32_t first_series = ch_series_table_count(engine->series);
     ch_status_t status =
         ch_wal_open(&wal, state->flushed_lsn, recover_record, &recovery, &engine->wal);
     ch_free(recovery.global);
     if (status < 0)
         return status;
+    touch_empty_series(engine, first_series);
     ch_wal_namer_t namer = {engine->series, name_series, name_text, labels_text};
     ch_wal_set_namer(engine->wal, &namer);
     return CH_OK;
@@ -237,8 +255,10 @@ open_tables(ch_engine_t *engine)
                              path);
         if (status >= 0)
             status = ch_sstable_keys(sstable, intern_key, engine);
-        if (status >= 0)
+        if (status >= 0) {
             tables[count] = ch_table_new(engine->options.fs, path, 0, ch_take(&sstable));
+            tables[count]->erased_lsn = ch_manifest_erased_lsn(&state->tables[count]);
+        }
         ch_sstable_destroy(&sstable);
         ch_free(path);
     }
@@ -246,9 +266,12 @@ open_tables(ch_engine_t *engine)
         ch_series_states_begin_flush(engine->states, state->flushed_lsn);
         engine->active = ch_memtable_new(engine->arenas, state->flushed_lsn + 1);
         ch_shared_memtable_t *active = ch_shared_memtable_new(engine->active);
-        engine->version = ch_version_new(state->flushed_lsn, tables, count, NULL, active);
+        engine->version = ch_version_new(state->flushed_lsn, tables, count, NULL, active,
+                                         NULL, state->flushed_lsn);
         ch_shared_memtable_release(&active);
     }
+    for (size_t i = 0; status >= 0 && i < state->tombstone_count; i++)
+        status = ch_engine_recover_tombstone(engine, &state->tombstones[i]);
     for (size_t i = 0; i < count; i++)
         ch_table_release(&tables[i]);
     ch_free(tables);

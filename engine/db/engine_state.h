@@ -30,7 +30,7 @@ enum {
 
 typedef struct ch_engine_counters {
     uint64_t batches, points, points_flushed, flushes, flush_us, flush_bytes, rejects;
-    uint64_t held, series_refused, memtable_switches;
+    uint64_t held, series_refused, memtable_switches, deletes;
 } ch_engine_counters_t;
 
 struct ch_engine {
@@ -94,8 +94,9 @@ struct ch_view {
     ch_version_t *version;
     uint64_t lsn;
     ch_source_t source;
-    ch_points_t part, merged; /* scratch of reads */
-    ch_points_t strings;      /* owns string values handed out by get */
+    ch_points_t part, merged, piece; /* scratch of reads */
+    ch_points_t strings;             /* owns string values handed out by get */
+    ch_erasures_t erasures;          /* deletes that concern the series at hand */
 };
 
 static inline void
@@ -114,6 +115,32 @@ void ch_engine_progress(ch_engine_t *engine);
 /// Returns the number of cells.
 size_t ch_engine_intern(ch_engine_t *engine, const ch_batch_t *batch, uint64_t lsn);
 void ch_engine_apply(ch_engine_t *engine, const ch_batch_t *batch, uint64_t lsn);
+
+/// What would become of a batch or delete of this producer; TAKEN without identity. Writer.
+ch_append_state_t ch_engine_check_session(ch_engine_t *engine,
+                                          const ch_identity_t *identity);
+/// It became record `lsn`. Nothing to do without identity.
+void ch_engine_consume(ch_engine_t *engine, const ch_identity_t *identity, uint64_t lsn,
+                       int64_t time, const ch_reject_t *reject);
+/// A record was appended.
+void ch_engine_wake_syncer(ch_engine_t *engine);
+
+/// The version now also minds this delete; remembered newest points that it takes become unknown.
+/// Writer, before its record is appended; and recovery.
+void ch_engine_add_tombstone(ch_engine_t *engine, ch_tombstone_t *tombstone);
+
+/// Recovery: a delete that was logged, or stands in the manifest.
+ch_status_t ch_engine_recover_tombstone(ch_engine_t *engine,
+                                        const ch_tombstone_text_t *text) CH_MUST_CHECK;
+
+/// Of `set`, what has a place in the edit that moves the flushed position to `lsn`: those above the
+/// position before. *texts_out is the caller's; the texts in it are the set's.
+size_t ch_engine_tombstones_to_keep(const ch_tombstones_t *set, uint64_t flushed_lsn,
+                                    uint64_t lsn, ch_tombstone_text_t **texts_out);
+
+/// Has the series a point in [start, end)? 1, 0, or < 0. Reads; for series that a delete has named.
+int ch_view_has_points(ch_view_t *view, const ch_series_ref_t *series, int64_t start,
+                       int64_t end);
 
 /// Register a series id that was just made.
 void ch_engine_series_born(ch_engine_t *engine, uint32_t series, uint64_t lsn);

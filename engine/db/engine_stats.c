@@ -5,7 +5,7 @@ typedef struct snapshot {
     ch_wal_stats_t wal;
     ch_engine_counters_t counters;
     uint64_t memtable_bytes, memtable_points, immutable_points;
-    uint64_t tables, table_bytes, table_points;
+    uint64_t tables, table_bytes, table_points, tombstones;
     ch_block_cache_stats_t cache;
     bool held;
 } snapshot_t;
@@ -23,6 +23,8 @@ take_version(ch_engine_t *engine, snapshot_t *snapshot)
     if (version->immutable)
         snapshot->immutable_points = ch_memtable_points(version->immutable->memtable);
     snapshot->tables = version->table_count;
+    if (version->tombstones)
+        snapshot->tombstones = version->tombstones->count;
     for (size_t i = 0; i < version->table_count; i++) {
         const ch_sstable_info_t *info = ch_sstable_info(version->tables[i]->sstable);
         snapshot->table_bytes += info->file_bytes;
@@ -44,6 +46,10 @@ ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_
     const ch_stat_t stats[] = {
         {"engine.batches", "batches taken since the start", "", COUNTER(batches)},
         {"engine.points", "points taken since the start", "points", COUNTER(points)},
+        {"engine.deletes", "deletes and retention cuts logged since the start", "",
+         COUNTER(deletes)},
+        {"engine.tombstones", "deletes that some table has not applied yet", "",
+         (double)now.tombstones},
         {"engine.rejects", "identified batches refused since the start", "",
          COUNTER(rejects)},
         {"engine.held", "batches dropped while the disk was full", "", COUNTER(held)},

@@ -219,8 +219,8 @@ over_series_limit(ch_engine_t *engine, const ch_batch_t *batch, ch_reject_t *rej
 
 /* ---- append ---- */
 
-static ch_append_state_t
-check_session(ch_engine_t *engine, const ch_identity_t *identity)
+ch_append_state_t
+ch_engine_check_session(ch_engine_t *engine, const ch_identity_t *identity)
 {
     if (!identity->present)
         return CH_APPEND_TAKEN;
@@ -231,9 +231,9 @@ check_session(ch_engine_t *engine, const ch_identity_t *identity)
     return state;
 }
 
-static void
-consume(ch_engine_t *engine, const ch_identity_t *identity, uint64_t lsn, int64_t time,
-        const ch_reject_t *reject)
+void
+ch_engine_consume(ch_engine_t *engine, const ch_identity_t *identity, uint64_t lsn,
+                  int64_t time, const ch_reject_t *reject)
 {
     if (!identity->present)
         return;
@@ -244,8 +244,8 @@ consume(ch_engine_t *engine, const ch_identity_t *identity, uint64_t lsn, int64_
     (void)pthread_mutex_unlock(&engine->sessions_mutex);
 }
 
-static void
-wake_syncer(ch_engine_t *engine)
+void
+ch_engine_wake_syncer(ch_engine_t *engine)
 {
     if (!engine->threads_running)
         return;
@@ -286,7 +286,7 @@ log_refusal(ch_engine_t *engine, const ch_identity_t *identity, const ch_reject_
     uint64_t lsn = ch_wal_appended_lsn(engine->wal) + 1;
     (void)ch_engine_switch(engine, too_many_segments(engine, lsn));
     ch_engine_count(&engine->counters.rejects, 1);
-    consume(engine, identity, lsn, time, reject);
+    ch_engine_consume(engine, identity, lsn, time, reject);
     result->lsn = lsn;
     ch_status_t status = ch_wal_append_refusal(engine->wal, identity, reject, time, &lsn);
     if (status < 0) {
@@ -295,7 +295,7 @@ log_refusal(ch_engine_t *engine, const ch_identity_t *identity, const ch_reject_
         return CH_OK;
     }
     CH_ASSERT(lsn == result->lsn);
-    wake_syncer(engine);
+    ch_engine_wake_syncer(engine);
     return CH_OK;
 }
 
@@ -307,7 +307,7 @@ append_points(ch_engine_t *engine, const ch_batch_t *batch, ch_append_result_t *
     (void)ch_engine_switch(engine, too_many_segments(engine, lsn));
     (void)ch_engine_intern(engine, batch, lsn);
     ch_engine_apply(engine, batch, lsn);
-    consume(engine, &batch->identity, lsn, time, NULL);
+    ch_engine_consume(engine, &batch->identity, lsn, time, NULL);
     result->lsn = lsn;
     ch_status_t status = ch_wal_append_batch(engine->wal, batch, engine->ids, time, &lsn);
     if (status < 0) { /* applied, but never visible: the durable lsn cannot reach it */
@@ -318,7 +318,7 @@ append_points(ch_engine_t *engine, const ch_batch_t *batch, ch_append_result_t *
     CH_ASSERT(lsn == result->lsn);
     ch_engine_count(&engine->counters.batches, 1);
     ch_engine_count(&engine->counters.points, batch->points);
-    wake_syncer(engine);
+    ch_engine_wake_syncer(engine);
     return CH_OK;
 }
 
@@ -334,7 +334,7 @@ ch_engine_append(ch_engine_t *engine, const ch_batch_t *batch,
         result_out->state = CH_APPEND_HELD;
         return CH_OK;
     }
-    result_out->state = check_session(engine, &batch->identity);
+    result_out->state = ch_engine_check_session(engine, &batch->identity);
     if (result_out->state != CH_APPEND_TAKEN)
         return CH_OK;
     if (over_series_limit(engine, batch, &result_out->reject)) {
@@ -359,7 +359,7 @@ ch_engine_refuse(ch_engine_t *engine, const ch_identity_t *identity,
         result_out->state = CH_APPEND_HELD;
         return CH_OK;
     }
-    result_out->state = check_session(engine, identity);
+    result_out->state = ch_engine_check_session(engine, identity);
     if (result_out->state != CH_APPEND_TAKEN)
         return CH_OK;
     result_out->state = CH_APPEND_REJECTED;
@@ -406,8 +406,9 @@ ch_engine_switch(ch_engine_t *engine, bool force)
         old = engine->version;
         engine->active = ch_memtable_new(engine->arenas, last + 1);
         ch_shared_memtable_t *fresh = ch_shared_memtable_new(engine->active);
-        engine->version = ch_version_new(old->flushed_lsn, old->tables, old->table_count,
-                                         old->active, fresh);
+        engine->version =
+            ch_version_new(old->flushed_lsn, old->tables, old->table_count, old->active,
+                           fresh, old->tombstones, ch_wal_durable_lsn(engine->wal));
         ch_shared_memtable_release(&fresh);
         engine->immutable_lsn = last;
         ch_text_reset(&engine->immutable_sessions);

@@ -2,8 +2,10 @@
  *
  * Order     wait until the WAL is durable past the memtable's last lsn; write the table (synced and
  *           renamed by its writer); one manifest edit {table, flushed lsn, sessions as of the
- *           switch}; install the version; retire the WAL up to the switch. A memtable without points
- *           (refusals, empty batches) becomes no table, only an edit.
+ *           switch}; install the version; retire the WAL up to the switch. A memtable of which nothing
+ *           is left (refusals, empty batches, deletes) becomes no table, only an edit.
+ * Deletes   at or below the memtable's last lsn are applied on the way; the edit keeps those that some
+ *           table still lacks.
  * Crash     before the edit the table is a stray that the next start removes; after it the WAL
  *           records at or below the flushed lsn are never replayed.
  */
@@ -63,7 +65,10 @@ typedef struct last_point {
 typedef struct flush {
     ch_engine_t *engine;
     ch_memtable_t *memtable;
-    uint64_t lsn;     /* last of the memtable */
+    uint64_t lsn;                /* last of the memtable */
+    ch_tombstones_t *tombstones; /* holds all of its deletes, and perhaps later ones */
+    uint64_t flushed_lsn;        /* before */
+    ch_erasures_t erasures;
     uint8_t *present; /* by series id */
     last_point_t *last;
     size_t last_count;
@@ -78,8 +83,13 @@ write_series(flush_t *flush, ch_sstable_writer_t *writer, uint32_t series)
 {
     ch_series_table_t *table = flush->engine->series;
     ch_points_clear(&flush->points);
-    ch_memtable_read(flush->memtable, series, flush->lsn, CH_TIME_MIN, CH_TIME_MAX,
-                     &flush->points);
+    (void)ch_tombstones_gather(flush->tombstones, series, 0, flush->lsn, CH_TIME_MIN,
+                               CH_TIME_MAX, &flush->erasures);
+#ifdef CH_FAULT_TOMBSTONE_NOT_FLUSHED
+    flush->erasures.count = 0;
+#endif
+    ch_memtable_read_erased(flush->memtable, series, flush->lsn, CH_TIME_MIN, CH_TIME_MAX,
+                            flush->erasures.items, flush->erasures.count, &flush->points);
     if (flush->points.count == 0)
         return CH_OK;
     uint32_t name_id, labels_id;
@@ -105,7 +115,7 @@ write_table(flush_t *flush)
     for (size_t i = 0; status >= 0 && i < engine->order_count; i++)
         if (flush->present[engine->order[i]])
             status = write_series(flush, writer, engine->order[i]);
-    if (status >= 0)
+    if (status >= 0 && flush->last_count > 0)
         status = ch_sstable_writer_finish(writer, ch_memtable_lsn_first(flush->memtable),
                                           flush->lsn, &flush->info);
     ch_sstable_writer_destroy(&writer);
@@ -137,7 +147,28 @@ publish_newest(flush_t *flush)
                                  flush->last[i].value);
 }
 
-/* The table (NULL: there were no points) joins the version, the memtable leaves it. */
+/* Deletes that came while the table was written take from it too. After the points are published:
+ * whoever adds a delete does so in the version first, so either it is seen here, or it sees them. */
+static void
+publish_deletes(flush_t *flush)
+{
+    ch_engine_t *engine = flush->engine;
+    (void)pthread_mutex_lock(&engine->mutex);
+    ch_tombstones_t *set = engine->version->tombstones;
+    if (set)
+        ch_tombstones_retain(set);
+    (void)pthread_mutex_unlock(&engine->mutex);
+    for (size_t i = 0; set && i < flush->last_count; i++) {
+        uint32_t series = flush->last[i].series;
+        if (ch_tombstones_gather(set, series, flush->lsn, UINT64_MAX, CH_TIME_MIN,
+                                 CH_TIME_MAX, &flush->erasures))
+            for (size_t j = 0; j < flush->erasures.count; j++)
+                ch_series_states_erase(engine->states, series, &flush->erasures.items[j]);
+    }
+    ch_tombstones_release(&set);
+}
+
+/* The table (NULL: nothing was left to write) joins the version, the memtable leaves it. */
 static void
 install(flush_t *flush, ch_table_t *table)
 {
@@ -149,7 +180,8 @@ install(flush_t *flush, ch_table_t *table)
     memcpy(tables, old->tables, count * sizeof *tables);
     if (table)
         tables[count++] = table;
-    engine->version = ch_version_new(flush->lsn, tables, count, NULL, old->active);
+    engine->version = ch_version_new(flush->lsn, tables, count, NULL, old->active,
+                                     old->tombstones, ch_wal_durable_lsn(engine->wal));
     engine->flushed_lsn = flush->lsn;
     (void)pthread_cond_broadcast(&engine->moved);
     (void)pthread_mutex_unlock(&engine->mutex);
@@ -165,6 +197,12 @@ commit_edit(flush_t *flush, bool table)
     ch_text_reset(&engine->immutable_sessions);
     ch_session_map_capture(engine->sessions, true, &engine->immutable_sessions);
 #endif
+    ch_tombstone_text_t *texts = NULL;
+    size_t text_count = ch_engine_tombstones_to_keep(
+        flush->tombstones, flush->flushed_lsn, flush->lsn, &texts);
+#ifdef CH_FAULT_TOMBSTONE_LOST_AT_FLUSH
+    text_count = 0;
+#endif
     ch_manifest_table_t added = {.info = flush->info, .level = 0};
     ch_manifest_edit_t edit = {
         .add = &added,
@@ -172,8 +210,12 @@ commit_edit(flush_t *flush, bool table)
         .flushed_lsn = flush->lsn,
         .next_file = table ? flush->file_number + 1 : 0,
         .sessions = ch_text_bytes(&engine->immutable_sessions),
+        .tombstones = texts,
+        .tombstone_count = text_count,
     };
-    return ch_manifest_apply(engine->manifest, &edit);
+    ch_status_t status = ch_manifest_apply(engine->manifest, &edit);
+    ch_free(texts);
+    return status;
 }
 
 static ch_status_t
@@ -185,6 +227,7 @@ write_and_install(flush_t *flush)
     mark_present(flush);
     bool table = ch_memtable_points(flush->memtable) > 0;
     ch_status_t status = table ? write_table(flush) : CH_OK;
+    table = flush->last_count > 0;
     if (status >= 0 && table)
         status = ch_engine_open_table(engine, flush->path, flush->file_number, &sstable);
     if (status >= 0)
@@ -199,6 +242,7 @@ write_and_install(flush_t *flush)
         joins = ch_table_new(engine->options.fs, flush->path, 0, sstable);
     }
     publish_newest(flush);
+    publish_deletes(flush);
     install(flush, joins);
     ch_table_release(&joins);
     return CH_OK;
@@ -250,6 +294,8 @@ static void
 flush_release(flush_t *flush)
 {
     ch_points_release(&flush->points);
+    ch_tombstones_release(&flush->tombstones);
+    ch_erasures_release(&flush->erasures);
     ch_free(flush->present);
     ch_free(flush->last);
     ch_free(flush->path);
@@ -273,9 +319,15 @@ ch_engine_flush_immutable(ch_engine_t *engine)
     (void)pthread_mutex_lock(&engine->mutex);
     ch_version_t *version = engine->version;
     bool due = version->immutable != NULL;
-    flush_t flush = {.engine = engine, .lsn = engine->immutable_lsn};
-    if (due)
+    flush_t flush = {.engine = engine,
+                     .lsn = engine->immutable_lsn,
+                     .flushed_lsn = engine->flushed_lsn};
+    if (due) {
         flush.memtable = version->immutable->memtable; /* only a flush takes it away */
+        flush.tombstones = version->tombstones;
+    }
+    if (flush.tombstones)
+        ch_tombstones_retain(flush.tombstones);
     (void)pthread_mutex_unlock(&engine->mutex);
     if (!due)
         return CH_NOT_FOUND;

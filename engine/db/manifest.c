@@ -24,6 +24,7 @@ enum {
     EDIT_BYTES_MAX = 256 << 20, /* a million sessions fit; a flipped length does not */
     REWRITE_BYTES = 4 << 20,
     TABLES_MAX = 1 << 20,
+    TOMBSTONES_MAX = 4 * CH_TOMBSTONES_MAX,
 };
 
 enum {
@@ -32,7 +33,9 @@ enum {
     TAG_FLUSHED = 3,
     TAG_NEXT_FILE = 4,
     TAG_TERM = 5,
-    TAG_SESSIONS = 6
+    TAG_SESSIONS = 6,
+    TAG_TOMBSTONE = 7,
+    TAG_ERASED = 8,
 };
 
 struct ch_manifest {
@@ -65,6 +68,9 @@ ch_manifest_destroy(ch_manifest_t **manifest)
         return;
     ch_fs_close(&(*manifest)->file);
     ch_session_map_destroy(&(*manifest)->sessions);
+    for (size_t i = 0; i < (*manifest)->state.tombstone_count; i++)
+        ch_tombstone_text_release(&(*manifest)->state.tombstones[i]);
+    ch_free((*manifest)->state.tombstones);
     ch_free((*manifest)->state.tables);
     ch_free((*manifest)->dir);
     ch_free(ch_take(manifest));
@@ -113,6 +119,56 @@ remove_table(ch_manifest_state_t *state, uint64_t file_number)
     return false;
 }
 
+static ch_manifest_table_t *
+find_table(ch_manifest_state_t *state, uint64_t file_number)
+{
+    for (size_t i = 0; i < state->table_count; i++)
+        if (state->tables[i].info.file_number == file_number)
+            return &state->tables[i];
+    return NULL;
+}
+
+static bool
+add_tombstone(ch_manifest_state_t *state, const ch_tombstone_text_t *text)
+{
+    if (state->tombstone_count == TOMBSTONES_MAX)
+        return false;
+    state->tombstones = ch_realloc(state->tombstones, (state->tombstone_count + 1) *
+                                                          sizeof *state->tombstones);
+    state->tombstones[state->tombstone_count++] = ch_tombstone_text_copy(text);
+    return true;
+}
+
+static bool
+tombstone_ended(const ch_manifest_state_t *state, size_t at)
+{
+    const ch_tombstone_text_t *text = &state->tombstones[at];
+    for (size_t i = at + 1; i < state->tombstone_count; i++)
+        if (ch_tombstone_text_covers(&state->tombstones[i], text))
+            return true;
+    for (size_t i = 0; i < state->table_count; i++) {
+        const ch_manifest_table_t *table = &state->tables[i];
+        if (text->lsn > ch_manifest_erased_lsn(table) &&
+            ch_tombstone_text_overlaps(text, table->info.time_min, table->info.time_max))
+            return false;
+    }
+    return true;
+}
+
+/* The rule of tombstone.h; who reads edits and who writes them come to the same. */
+static void
+end_tombstones(ch_manifest_state_t *state)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < state->tombstone_count; i++) {
+        if (tombstone_ended(state, i))
+            ch_tombstone_text_release(&state->tombstones[i]);
+        else
+            state->tombstones[kept++] = state->tombstones[i];
+    }
+    state->tombstone_count = kept;
+}
+
 /* ---- edits to bytes and back ---- */
 
 static void
@@ -142,6 +198,11 @@ put_table(ch_text_t *out, const ch_manifest_table_t *table)
     put(out, ch_zigzag(info->time_max));
     put(out, info->series);
     put(out, info->points);
+    if (table->erased_lsn <= info->lsn_max)
+        return;
+    put_byte(out, TAG_ERASED);
+    put(out, info->file_number);
+    put(out, table->erased_lsn);
 }
 
 static void
@@ -164,6 +225,10 @@ encode_edit(const ch_manifest_edit_t *edit, ch_text_t *out)
         put_tagged(out, TAG_NEXT_FILE, edit->next_file);
     if (edit->term)
         put_tagged(out, TAG_TERM, edit->term);
+    for (size_t i = 0; i < edit->tombstone_count; i++) {
+        put_byte(out, TAG_TOMBSTONE);
+        ch_tombstone_text_encode(&edit->tombstones[i], out);
+    }
     if (edit->sessions.size) {
         put_byte(out, TAG_SESSIONS);
         ch_text_append(out, edit->sessions.data, edit->sessions.size);
@@ -193,6 +258,31 @@ get_table(const uint8_t *at, const uint8_t *end, ch_manifest_table_t *table)
     return at;
 }
 
+static const uint8_t *
+apply_tombstone(ch_manifest_state_t *state, const uint8_t *at, const uint8_t *end)
+{
+    ch_tombstone_text_t text;
+    at = ch_tombstone_text_decode(at, end, &text);
+    if (!at)
+        return NULL;
+    bool added = add_tombstone(state, &text);
+    ch_tombstone_text_release(&text);
+    return added ? at : NULL;
+}
+
+static const uint8_t *
+apply_erased(ch_manifest_state_t *state, const uint8_t *at, const uint8_t *end)
+{
+    uint64_t file_number, lsn;
+    at = ch_varint_get(at, end, &file_number);
+    at = at ? ch_varint_get(at, end, &lsn) : NULL;
+    ch_manifest_table_t *table = at ? find_table(state, file_number) : NULL;
+    if (!table)
+        return NULL;
+    table->erased_lsn = lsn;
+    return at;
+}
+
 /* One field; NULL when it does not decode or makes no sense. */
 static const uint8_t *
 apply_field(ch_manifest_t *manifest, const uint8_t *at, const uint8_t *end)
@@ -209,6 +299,10 @@ apply_field(ch_manifest_t *manifest, const uint8_t *at, const uint8_t *end)
     }
     if (tag == TAG_SESSIONS)
         return ch_session_map_restore(manifest->sessions, &at, end) < 0 ? NULL : at;
+    if (tag == TAG_TOMBSTONE)
+        return apply_tombstone(state, at, end);
+    if (tag == TAG_ERASED)
+        return apply_erased(state, at, end);
     at = ch_varint_get(at, end, &value);
     if (!at)
         return NULL;
@@ -242,6 +336,7 @@ apply_body(ch_manifest_t *manifest, ch_bytes_t body, uint64_t offset)
                 "know; was the directory written by a newer version?",
                 manifest->dir, (unsigned long long)offset);
     }
+    end_tombstones(&manifest->state);
     return CH_OK;
 }
 
@@ -380,6 +475,8 @@ encode_state(ch_manifest_t *manifest, ch_text_t *out)
         .next_file = state->next_file,
         .term = state->term,
         .sessions = ch_text_bytes(&sessions),
+        .tombstones = state->tombstones,
+        .tombstone_count = state->tombstone_count,
     };
     encode_edit(&edit, out);
     ch_text_release(&sessions);

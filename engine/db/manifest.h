@@ -11,6 +11,7 @@
 
 #include "ch/fs.h"
 #include "db/session.h"
+#include "db/tombstone.h"
 #include "sst/sstable.h"
 
 typedef struct ch_manifest ch_manifest_t;
@@ -18,7 +19,15 @@ typedef struct ch_manifest ch_manifest_t;
 typedef struct ch_manifest_table {
     ch_sstable_info_t info;
     uint32_t level;
+    uint64_t erased_lsn; /* deletes up to here are applied to it; 0: up to its lsn_max */
 } ch_manifest_table_t;
+
+static inline uint64_t
+ch_manifest_erased_lsn(const ch_manifest_table_t *table)
+{
+    return table->erased_lsn > table->info.lsn_max ? table->erased_lsn
+                                                   : table->info.lsn_max;
+}
 
 /// Everything the edits add up to.
 typedef struct ch_manifest_state {
@@ -28,6 +37,10 @@ typedef struct ch_manifest_state {
     uint64_t next_file;
     ch_manifest_table_t *tables; /* by lsn, oldest first */
     size_t table_count;
+    /* Deletes at or below flushed_lsn that some table has not applied, by lsn. An edit that leaves
+     * one without such a table ends it, without saying so. */
+    ch_tombstone_text_t *tombstones;
+    size_t tombstone_count;
 } ch_manifest_state_t;
 
 typedef struct ch_manifest_edit {
@@ -39,6 +52,8 @@ typedef struct ch_manifest_edit {
     uint64_t next_file;   /* 0: unchanged */
     uint64_t term;        /* 0: unchanged */
     ch_bytes_t sessions;  /* a ch_session_map_capture; empty: none changed */
+    const ch_tombstone_text_t *tombstones; /* whose log records the edit retires */
+    size_t tombstone_count;
 } ch_manifest_edit_t;
 
 /// Read `<dir>/manifest`, or begin an empty state with `cluster` when the directory has none

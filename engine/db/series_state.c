@@ -8,11 +8,12 @@ enum { PAGE_SERIES = 1 << 14, PAGES_MAX = 1 << 18 };
 
 typedef struct state {
     uint64_t born_lsn;
-    uint64_t flushed_lsn; /* of the flush that set what follows */
+    uint64_t lsn; /* position of what follows: of the flush or delete it minds */
     int64_t time;
     uint64_t bits;
     uint8_t type;
     uint8_t newest;
+    bool touched;
 } state_t;
 
 struct ch_series_states {
@@ -21,6 +22,7 @@ struct ch_series_states {
     uint32_t page_count;
     uint32_t count;
     uint64_t flushed_lsn; /* of the last flush begun */
+    uint64_t deleted_lsn; /* of the last delete begun */
 };
 
 ch_series_states_t *
@@ -79,10 +81,28 @@ ch_series_states_born(ch_series_states_t *states, uint32_t series)
     return lsn;
 }
 
-static void
-keep(state_t *state, uint64_t flushed_lsn, int64_t time, ch_value_t value)
+void
+ch_series_states_touch(ch_series_states_t *states, uint32_t series)
 {
-    state->flushed_lsn = flushed_lsn;
+    (void)pthread_mutex_lock(&states->mutex);
+    if (!unborn(states, series))
+        state_of(states, series)->touched = true;
+    (void)pthread_mutex_unlock(&states->mutex);
+}
+
+bool
+ch_series_states_touched(ch_series_states_t *states, uint32_t series)
+{
+    (void)pthread_mutex_lock(&states->mutex);
+    bool touched = !unborn(states, series) && state_of(states, series)->touched;
+    (void)pthread_mutex_unlock(&states->mutex);
+    return touched;
+}
+
+static void
+keep(state_t *state, uint64_t lsn, int64_t time, ch_value_t value)
+{
+    state->lsn = lsn;
     if (value.type == CH_VALUE_STRING) {
         state->newest = CH_NEWEST_UNKNOWN;
         return;
@@ -98,16 +118,17 @@ keep(state_t *state, uint64_t flushed_lsn, int64_t time, ch_value_t value)
 }
 
 ch_newest_t
-ch_series_states_newest(ch_series_states_t *states, uint32_t series, uint64_t flushed_lsn,
-                        int64_t *time_out, ch_value_t *value_out)
+ch_series_states_newest(ch_series_states_t *states, uint32_t series, uint64_t view_lsn,
+                        int64_t *time_out, ch_value_t *value_out, uint64_t *lsn_out)
 {
     (void)pthread_mutex_lock(&states->mutex);
     state_t state = {.newest = CH_NEWEST_NONE};
     if (!unborn(states, series))
         state = *state_of(states, series);
     (void)pthread_mutex_unlock(&states->mutex);
-    if (state.flushed_lsn > flushed_lsn)
+    if (state.lsn > view_lsn)
         return CH_NEWEST_UNKNOWN;
+    *lsn_out = state.lsn;
     if (state.newest == CH_NEWEST_KNOWN) {
         *time_out = state.time;
         value_out->type = (ch_value_type_t)state.type;
@@ -140,16 +161,44 @@ ch_series_states_begin_flush(ch_series_states_t *states, uint64_t flushed_lsn)
 }
 
 void
+ch_series_states_begin_delete(ch_series_states_t *states, uint64_t lsn)
+{
+    (void)pthread_mutex_lock(&states->mutex);
+    states->deleted_lsn = lsn;
+    (void)pthread_mutex_unlock(&states->mutex);
+}
+
+void
+ch_series_states_erase(ch_series_states_t *states, uint32_t series,
+                       const ch_erasure_t *erasure)
+{
+    (void)pthread_mutex_lock(&states->mutex);
+    if (!unborn(states, series)) {
+        state_t *state = state_of(states, series);
+        state->touched = true;
+        if (state->newest == CH_NEWEST_KNOWN && erasure->lsn > state->lsn &&
+            ch_erasure_covers(erasure, state->time))
+            state->newest = CH_NEWEST_UNKNOWN;
+    }
+    (void)pthread_mutex_unlock(&states->mutex);
+}
+
+void
 ch_series_states_refill(ch_series_states_t *states, uint32_t series, uint64_t flushed_lsn,
-                        ch_newest_t newest, int64_t time, ch_value_t value)
+                        uint64_t view_lsn, ch_newest_t newest, int64_t time,
+                        ch_value_t value)
 {
     (void)pthread_mutex_lock(&states->mutex);
     state_t *state = state_of(states, series);
-    if (states->flushed_lsn == flushed_lsn && state->newest == CH_NEWEST_UNKNOWN) {
+    if (states->flushed_lsn == flushed_lsn && view_lsn >= states->deleted_lsn &&
+        state->newest == CH_NEWEST_UNKNOWN) {
+        uint64_t lsn =
+            flushed_lsn > states->deleted_lsn ? flushed_lsn : states->deleted_lsn;
         if (newest == CH_NEWEST_KNOWN)
-            keep(state, flushed_lsn, time, value);
+            keep(state, lsn, time, value);
         else
             state->newest = (uint8_t)newest;
+        state->lsn = lsn;
     }
     (void)pthread_mutex_unlock(&states->mutex);
 }

@@ -1,13 +1,18 @@
 /// What the engine remembers of each series beside its key: the lsn that named it first, and its
 /// newest flushed point.
 ///
-/// Newest   covers tables only (memtables are asked directly). *Unknown* after a restart; the first
-///          ask refills it from the tables. A series born after the start is known to have none.
+/// Newest   covers tables only (memtables are asked directly). *Unknown* after a restart or a delete;
+///          the first ask refills it from the tables. A series born after the start is known to have
+///          none. Each is as of a position, that of a flush or of a delete: a view that lies before it
+///          does not look at it. One that lies behind may, whatever version it pinned: what later
+///          flushes brought is in its memtables or in here, what later deletes took made it unknown.
+/// Touched  the series may have no points left (a delete named it, or had done so before the log was
+///          replayed): lists look closer.
 /// Threads  a mutex inside; any thread.
 #ifndef CH_DB_SERIES_STATE_H
 #define CH_DB_SERIES_STATE_H
 
-#include "ch/value.h"
+#include "ch/erasure.h"
 #include "ch/status.h"
 
 typedef struct ch_series_states ch_series_states_t;
@@ -22,11 +27,13 @@ void ch_series_states_add(ch_series_states_t *states, uint32_t series, uint64_t 
 /// UINT64_MAX: not added yet.
 uint64_t ch_series_states_born(ch_series_states_t *states, uint32_t series);
 
-/// The newest point of the tables of a version that holds everything up to `flushed_lsn`. What a later
-/// flush has changed since is unknown to it: a view must never mix the two.
+void ch_series_states_touch(ch_series_states_t *states, uint32_t series);
+bool ch_series_states_touched(ch_series_states_t *states, uint32_t series);
+
+/// The newest flushed point for a view as of `view_lsn`. `*lsn_out`: deletes up to here are minded.
 ch_newest_t ch_series_states_newest(ch_series_states_t *states, uint32_t series,
-                                    uint64_t flushed_lsn, int64_t *time_out,
-                                    ch_value_t *value_out);
+                                    uint64_t view_lsn, int64_t *time_out,
+                                    ch_value_t *value_out, uint64_t *lsn_out);
 
 /// The flush of `flushed_lsn` begins to publish its newest points (before its version is installed:
 /// a view of that version must find all of them).
@@ -37,9 +44,17 @@ void ch_series_states_begin_flush(ch_series_states_t *states, uint64_t flushed_l
 void ch_series_states_flushed(ch_series_states_t *states, uint32_t series, int64_t time,
                               ch_value_t value);
 
-/// What the tables of a version said; forgotten unless that version is of the last flush begun.
+/// A delete at `lsn` begins: what views before it say is not refilled any more.
+void ch_series_states_begin_delete(ch_series_states_t *states, uint64_t lsn);
+/// It concerns this series: mark it touched; its newest becomes unknown when the erasure covers it and
+/// is not minded yet.
+void ch_series_states_erase(ch_series_states_t *states, uint32_t series,
+                            const ch_erasure_t *erasure);
+
+/// What the tables of a version, without what deletes take, said to a view as of `view_lsn`; forgotten
+/// unless the version is of the last flush begun and the view behind the last delete begun.
 void ch_series_states_refill(ch_series_states_t *states, uint32_t series,
-                             uint64_t flushed_lsn, ch_newest_t newest, int64_t time,
-                             ch_value_t value);
+                             uint64_t flushed_lsn, uint64_t view_lsn, ch_newest_t newest,
+                             int64_t time, ch_value_t value);
 
 #endif

@@ -23,6 +23,7 @@ ch_table_new(ch_fs_t *fs, const char *path, uint32_t level, ch_sstable_t *sstabl
                           .fs = fs,
                           .path = ch_strdup(path),
                           .level = level,
+                          .erased_lsn = ch_sstable_info(sstable)->lsn_max,
                           .references = 1};
     return table;
 }
@@ -59,9 +60,27 @@ ch_shared_memtable_release(ch_shared_memtable_t **memtable)
     ch_free(released);
 }
 
+static ch_tombstones_t *
+prune(ch_tombstones_t *tombstones, const ch_version_t *version, uint64_t durable_lsn)
+{
+    if (!tombstones)
+        return NULL;
+    ch_tombstone_table_t *tables = ch_calloc(version->table_count + 1, sizeof *tables);
+    for (size_t i = 0; i < version->table_count; i++) {
+        const ch_sstable_info_t *info = ch_sstable_info(version->tables[i]->sstable);
+        tables[i] = (ch_tombstone_table_t){version->tables[i]->erased_lsn, info->time_min,
+                                           info->time_max};
+    }
+    ch_tombstones_t *kept = ch_tombstones_prune(
+        tombstones, version->flushed_lsn, durable_lsn, tables, version->table_count);
+    ch_free(tables);
+    return kept;
+}
+
 ch_version_t *
 ch_version_new(uint64_t flushed_lsn, ch_table_t *const *tables, size_t table_count,
-               ch_shared_memtable_t *immutable, ch_shared_memtable_t *active)
+               ch_shared_memtable_t *immutable, ch_shared_memtable_t *active,
+               ch_tombstones_t *tombstones, uint64_t durable_lsn)
 {
     ch_version_t *version = ch_calloc(1, sizeof *version);
     *version = (ch_version_t){.references = 1,
@@ -77,6 +96,7 @@ ch_version_new(uint64_t flushed_lsn, ch_table_t *const *tables, size_t table_cou
     if (immutable)
         retain(&immutable->references);
     retain(&active->references);
+    version->tombstones = prune(tombstones, version, durable_lsn);
     return version;
 }
 
@@ -97,5 +117,6 @@ ch_version_release(ch_version_t **version)
     ch_free(released->tables);
     ch_shared_memtable_release(&released->immutable);
     ch_shared_memtable_release(&released->active);
+    ch_tombstones_release(&released->tombstones);
     ch_free(released);
 }

@@ -1,4 +1,4 @@
-/// What a reader pins: the live tables and the memtables, as one immutable, counted set.
+/// What a reader pins: the live tables, the memtables and the tombstones, as one immutable, counted set.
 ///
 /// Shape    tables oldest first; immutable memtable NULL unless one is being flushed; the active one
 ///          always there. A later part is newer than every earlier one, wholly.
@@ -6,6 +6,7 @@
 #ifndef CH_DB_VERSION_H
 #define CH_DB_VERSION_H
 
+#include "db/tombstone.h"
 #include "mem/memtable.h"
 #include "sst/sstable.h"
 
@@ -14,6 +15,7 @@ typedef struct ch_table {
     ch_fs_t *fs;
     char *path;
     uint32_t level;
+    uint64_t erased_lsn; /* deletes up to here are applied; at least its lsn_max */
     uint32_t references;
     bool obsolete; /* unlinked when the last reader lets go */
 } ch_table_t;
@@ -31,9 +33,11 @@ typedef struct ch_version {
     ch_table_t **tables;
     ch_shared_memtable_t *immutable;
     ch_shared_memtable_t *active;
+    ch_tombstones_t *tombstones; /* NULL: none */
 } ch_version_t;
 
-/// Takes the sstable and a copy of the path; one reference for the caller.
+/// Takes the sstable and a copy of the path; one reference for the caller. Its erased_lsn is its
+/// lsn_max until somebody sets it higher.
 ch_table_t *ch_table_new(ch_fs_t *fs, const char *path, uint32_t level,
                          ch_sstable_t *sstable);
 void ch_table_release(ch_table_t **table);
@@ -41,10 +45,12 @@ void ch_table_release(ch_table_t **table);
 ch_shared_memtable_t *ch_shared_memtable_new(ch_memtable_t *memtable);
 void ch_shared_memtable_release(ch_shared_memtable_t **memtable);
 
-/// A version with one reference for the caller; takes references on everything given.
+/// A version with one reference for the caller; takes references on everything given. Of
+/// `tombstones` (may be NULL) those stay that have not come to their end as of `durable_lsn`.
 ch_version_t *ch_version_new(uint64_t flushed_lsn, ch_table_t *const *tables,
                              size_t table_count, ch_shared_memtable_t *immutable,
-                             ch_shared_memtable_t *active);
+                             ch_shared_memtable_t *active, ch_tombstones_t *tombstones,
+                             uint64_t durable_lsn);
 void ch_version_retain(ch_version_t *version);
 void ch_version_release(ch_version_t **version);
 

@@ -4,6 +4,8 @@
  *           Each part is wholly newer, by lsn, than those before it; so at equal times the later part
  *           wins, and merging in that order is last-write-wins. The lsn cut only concerns memtables:
  *           tables hold nothing that is not durable.
+ * Deletes   take from each part what they apply to before it is laid over the others: from a table
+ *           those above its erased_lsn, from a memtable by the lsn of each point.
  */
 #include "db/engine_state.h"
 
@@ -79,16 +81,27 @@ series_ref(const ch_view_t *view, uint32_t series)
                              ch_series_table_labels(view->engine->series, labels_id)};
 }
 
+/* 1, 0, or < 0 on damage. A series that a delete has named may have nothing left: of it a point is
+ * looked for. */
+static int
+keep_series(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64_t end)
+{
+    bool bounded = start != CH_TIME_MIN || end != CH_TIME_MAX;
+    int keep = bounded ? may_have_points(view, series, start, end) : 1;
+    if (keep == 1 && ch_series_states_touched(view->engine->states, series->id))
+        keep = ch_view_has_points(view, series, start, end);
+    return keep;
+}
+
 static ch_status_t
 keep_selected(ch_view_t *view, const ch_series_ids_t *ids, int64_t start, int64_t end,
               ch_series_list_t *list)
 {
-    bool bounded = start != CH_TIME_MIN || end != CH_TIME_MAX;
     for (size_t i = 0; i < ids->count; i++) {
         if (ch_series_states_born(view->engine->states, ids->items[i]) > view->lsn)
             continue; /* named by a batch that is not durable yet */
         ch_series_ref_t ref = series_ref(view, ids->items[i]);
-        int keep = bounded ? may_have_points(view, &ref, start, end) : 1;
+        int keep = keep_series(view, &ref, start, end);
         if (keep < 0)
             return (ch_status_t)keep;
         if (keep)
@@ -120,6 +133,14 @@ view_select(void *context, const ch_selector_t *selector, int64_t start, int64_t
 }
 
 /* ---- read ---- */
+
+/* Deletes that concern the series in a range, into view->erasures. */
+static bool
+gather_erasures(ch_view_t *view, uint32_t series, int64_t start, int64_t end)
+{
+    return ch_tombstones_gather(view->version->tombstones, series, 0, view->lsn, start,
+                                end, &view->erasures);
+}
 
 /* Put `view->part` over what `points` holds so far. */
 static void
@@ -157,6 +178,12 @@ read_tables(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64
                                   *end, points_max, to, end);
         if (status < 0)
             return status;
+#ifdef CH_FAULT_TOMBSTONE_ALL_TABLES
+        ch_points_erase(to, 0, view->erasures.items, view->erasures.count, 0);
+#else
+        ch_points_erase(to, 0, view->erasures.items, view->erasures.count,
+                        table->erased_lsn);
+#endif
         if (to == &view->part)
             lay_over(view, points);
     }
@@ -170,27 +197,50 @@ read_memtable(ch_view_t *view, ch_shared_memtable_t *memtable, uint32_t series,
     if (!memtable)
         return;
     ch_points_clear(&view->part);
-    ch_memtable_read(memtable->memtable, series, view->lsn, start, end, &view->part);
+    ch_memtable_read_erased(memtable->memtable, series, view->lsn, start, end,
+                            view->erasures.items, view->erasures.count, &view->part);
     lay_over(view, points);
 }
 
+/* Clears `points`. *end moves to before what is not complete. */
+static ch_status_t
+read_piece(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64_t *end,
+           size_t points_max, ch_points_t *points)
+{
+    int64_t complete = *end;
+    ch_points_clear(points);
+    ch_status_t status = read_tables(view, series, start, &complete, points_max, points);
+    if (status < 0)
+        return status;
+    read_memtable(view, view->version->immutable, series->id, start, complete, points);
+    read_memtable(view, view->version->active, series->id, start, complete, points);
+    while (complete < *end && points->count > 0 &&
+           points->times[points->count - 1] >= complete)
+        points->count--;
+    *end = complete;
+    return CH_OK;
+}
+
+/* One piece is enough unless deletes take so much of it that the next is needed too. */
 static ch_status_t
 view_read(void *context, const ch_series_ref_t *series, int64_t start, int64_t end,
           size_t points_max, ch_points_t *points_out, bool *more_out)
 {
     ch_view_t *view = context;
-    uint32_t id = series->id;
-    int64_t complete = end; /* all that is read before this time is there */
-    ch_points_clear(points_out);
+    int64_t complete = end;
+    (void)gather_erasures(view, series->id, start, end);
     ch_status_t status =
-        read_tables(view, series, start, &complete, points_max, points_out);
+        read_piece(view, series, start, &complete, points_max, points_out);
+    while (status >= 0 && complete < end && points_out->count <= points_max) {
+        int64_t from = complete;
+        complete = end;
+        status = read_piece(view, series, from, &complete, points_max - points_out->count,
+                            &view->piece);
+        if (status >= 0)
+            ch_points_append_range(points_out, &view->piece, 0, view->piece.count);
+    }
     if (status < 0)
         return status;
-    read_memtable(view, view->version->immutable, id, start, complete, points_out);
-    read_memtable(view, view->version->active, id, start, complete, points_out);
-    while (complete < end && points_out->count > 0 &&
-           points_out->times[points_out->count - 1] >= complete)
-        points_out->count--;
     *more_out = points_out->count > points_max;
     if (*more_out)
         points_out->count = points_max;
@@ -243,16 +293,21 @@ by_first_time(const void *a, const void *b)
 }
 
 /* Headers answer only where no two parts of the series overlap in the range: otherwise a point may have
- * been overwritten. Tables are in order of age, which need not be that of time. */
+ * been overwritten; and where no delete may have taken one. Tables are in order of age, which need not
+ * be that of time. */
 static ch_status_t
 view_summarise(void *context, const ch_series_ref_t *series, int64_t start, int64_t end,
                ch_summary_t *summary_out)
 {
-    const ch_view_t *view = context;
+    ch_view_t *view = context;
     ch_summary_t sum = {0};
     parts_t parts = {0};
     if (memtables_may_hold(view, series->id, start, end))
         return CH_NOT_FOUND;
+#ifndef CH_FAULT_SUMMARY_DELETES_IGNORED
+    if (gather_erasures(view, series->id, start, end))
+        return CH_NOT_FOUND;
+#endif
     ch_status_t status = summarise_tables(view, series, start, end, &parts);
     if (parts.count > 1)
         qsort(parts.items, parts.count, sizeof *parts.items, by_first_time);
@@ -278,16 +333,18 @@ ch_view_open(ch_engine_t *engine, ch_view_t **view_out)
 {
     ch_view_t *view = ch_calloc(1, sizeof *view);
     view->engine = engine;
+    /* Both under the mutex, the cut last. The version's tables are durable, so the cut is never behind
+     * them; and while the version is the present one, memtables and deletes that are not in it have
+     * no record yet, so the cut is never before anything that the version lacks. */
     (void)pthread_mutex_lock(&engine->mutex);
     view->version = engine->version;
     ch_version_retain(view->version);
-    (void)pthread_mutex_unlock(&engine->mutex);
-    /* After the pin: the version's tables are durable, so the cut is never behind them. */
 #ifdef CH_FAULT_VIEW_NOT_CUT
     view->lsn = ch_wal_appended_lsn(engine->wal);
 #else
     view->lsn = ch_wal_durable_lsn(engine->wal);
 #endif
+    (void)pthread_mutex_unlock(&engine->mutex);
     view->source = (ch_source_t){.context = view,
                                  .select = view_select,
                                  .read = view_read,
@@ -304,8 +361,10 @@ ch_view_destroy(ch_view_t **view)
         return;
     ch_version_release(&gone->version);
     ch_points_release(&gone->part);
+    ch_points_release(&gone->piece);
     ch_points_release(&gone->merged);
     ch_points_release(&gone->strings);
+    ch_erasures_release(&gone->erasures);
     ch_free(gone);
 }
 
@@ -344,9 +403,42 @@ newest_of_memtable(ch_view_t *view, ch_shared_memtable_t *memtable, uint32_t ser
 {
     int64_t at;
     ch_value_t value;
-    if (memtable && ch_memtable_newest(memtable->memtable, series, view->lsn, time, &at,
-                                       &value) == CH_OK)
+    if (memtable && ch_memtable_newest_erased(memtable->memtable, series, view->lsn, time,
+                                              view->erasures.items, view->erasures.count,
+                                              &at, &value) == CH_OK)
         take_newer(best, at, value);
+}
+
+/* A delete above lsn_above that takes the point at `time`; NULL: it stands. */
+static const ch_erasure_t *
+eraser_of(const ch_view_t *view, uint64_t lsn_above, int64_t time)
+{
+    for (size_t i = 0; i < view->erasures.count; i++) {
+        const ch_erasure_t *erasure = &view->erasures.items[i];
+        if (erasure->lsn > lsn_above && ch_erasure_covers(erasure, time))
+            return erasure;
+    }
+    return NULL;
+}
+
+/* Where a delete takes the newest point, the next candidate lies before the delete's start. */
+static ch_status_t
+newest_of_table(ch_view_t *view, const ch_table_t *table, const ch_series_ref_t *series,
+                int64_t time, int64_t *time_out, ch_value_t *value_out)
+{
+    for (;;) {
+        ch_status_t status =
+            ch_sstable_newest(table->sstable, series->name, series->labels, time,
+                              &view->strings, time_out, value_out);
+        if (status != CH_OK)
+            return status;
+        const ch_erasure_t *eraser = eraser_of(view, table->erased_lsn, *time_out);
+        if (!eraser)
+            return CH_OK;
+        if (eraser->start == CH_TIME_MIN)
+            return CH_NOT_FOUND;
+        time = eraser->start - 1;
+    }
 }
 
 static ch_status_t
@@ -361,9 +453,7 @@ newest_of_tables(ch_view_t *view, const ch_series_ref_t *series, int64_t time,
         if (info->time_min > time || (best->found && info->time_max <= best->time) ||
             !ch_sstable_may_contain(table->sstable, series->name, series->labels))
             continue;
-        ch_status_t status =
-            ch_sstable_newest(table->sstable, series->name, series->labels, time,
-                              &view->strings, &at, &value);
+        ch_status_t status = newest_of_table(view, table, series, time, &at, &value);
         if (status < 0)
             return status;
         if (status == CH_OK)
@@ -377,15 +467,17 @@ static ch_status_t
 newest_flushed(ch_view_t *view, const ch_series_ref_t *series, newest_t *best)
 {
     ch_series_states_t *states = view->engine->states;
-    uint64_t flushed_lsn = view->version->flushed_lsn;
+    uint64_t flushed_lsn = view->version->flushed_lsn, minded_lsn = 0;
     newest_t flushed = {0};
-    ch_newest_t known = ch_series_states_newest(states, series->id, flushed_lsn,
-                                                &flushed.time, &flushed.value);
+    ch_newest_t known = ch_series_states_newest(
+        states, series->id, view->lsn, &flushed.time, &flushed.value, &minded_lsn);
+    if (known == CH_NEWEST_KNOWN && eraser_of(view, minded_lsn, flushed.time))
+        known = CH_NEWEST_UNKNOWN; /* a flush has just published what a delete takes */
     if (known == CH_NEWEST_UNKNOWN) {
         ch_status_t status = newest_of_tables(view, series, CH_TIME_MAX, &flushed);
         if (status < 0)
             return status;
-        ch_series_states_refill(states, series->id, flushed_lsn,
+        ch_series_states_refill(states, series->id, flushed_lsn, view->lsn,
                                 flushed.found ? CH_NEWEST_KNOWN : CH_NEWEST_NONE,
                                 flushed.time, flushed.value);
     }
@@ -393,6 +485,29 @@ newest_flushed(ch_view_t *view, const ch_series_ref_t *series, newest_t *best)
     if (flushed.found)
         take_newer(best, flushed.time, flushed.value);
     return CH_OK;
+}
+
+static ch_status_t
+newest_at(ch_view_t *view, const ch_series_ref_t *series, int64_t time, newest_t *best)
+{
+    uint32_t id = series->id;
+    (void)gather_erasures(view, id, CH_TIME_MIN, CH_TIME_MAX);
+    newest_of_memtable(view, view->version->active, id, time, best);
+    newest_of_memtable(view, view->version->immutable, id, time, best);
+    return time == CH_TIME_MAX ? newest_flushed(view, series, best)
+                               : newest_of_tables(view, series, time, best);
+}
+
+int
+ch_view_has_points(ch_view_t *view, const ch_series_ref_t *series, int64_t start,
+                   int64_t end)
+{
+    newest_t best = {0};
+    if (end == CH_TIME_MIN)
+        return 0;
+    ch_status_t status =
+        newest_at(view, series, end == CH_TIME_MAX ? end : end - 1, &best);
+    return status < 0 ? status : best.found && best.time >= start;
 }
 
 ch_status_t
@@ -404,11 +519,7 @@ ch_view_get(ch_view_t *view, ch_bytes_t name, ch_bytes_t labels, int64_t time,
         return CH_NOT_FOUND;
     ch_series_ref_t series = {id, name, labels};
     newest_t best = {0};
-    newest_of_memtable(view, view->version->active, id, time, &best);
-    newest_of_memtable(view, view->version->immutable, id, time, &best);
-    ch_status_t status = time == CH_TIME_MAX
-                             ? newest_flushed(view, &series, &best)
-                             : newest_of_tables(view, &series, time, &best);
+    ch_status_t status = newest_at(view, &series, time, &best);
     if (status < 0)
         return status;
     if (!best.found)

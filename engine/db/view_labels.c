@@ -94,6 +94,13 @@ walk_series(label_walk_t *walk, uint32_t series)
         return CH_OK;
     uint32_t name_id, labels_id;
     ch_series_table_get(engine->series, series, &name_id, &labels_id);
+    if (ch_series_states_touched(engine->states, series)) {
+        ch_series_ref_t ref = {series, ch_series_table_name(engine->series, name_id),
+                               ch_series_table_labels(engine->series, labels_id)};
+        int has = ch_view_has_points(walk->view, &ref, CH_TIME_MIN, CH_TIME_MAX);
+        if (has <= 0)
+            return (ch_status_t)has;
+    }
     if (!walk->label)
         text_set_put(&walk->found, ch_bytes_text("__name__"));
     if (walk->label && ch_bytes_equal(*walk->label, ch_bytes_text("__name__"))) {

@@ -211,8 +211,8 @@ starts_below(const ch_append_chunk_t *chunk, size_t word, uint32_t count)
     return left >= 64 ? bits : bits & ((UINT64_C(1) << left) - 1);
 }
 
-static uint32_t
-runs_in(const ch_append_chunk_t *chunk, uint32_t count)
+uint32_t
+ch_append_runs_in(const ch_append_chunk_t *chunk, uint32_t count)
 {
     uint32_t runs = 0;
     for (size_t word = 0; word * 64 < count; word++)
@@ -220,8 +220,8 @@ runs_in(const ch_append_chunk_t *chunk, uint32_t count)
     return runs;
 }
 
-static uint32_t
-run_lsn(const ch_append_chunk_t *chunk, uint32_t run)
+uint32_t
+ch_append_run_lsn(const ch_append_chunk_t *chunk, uint32_t run)
 {
     if (run < CH_APPEND_RUNS_INLINE)
         return chunk->runs[run];
@@ -251,13 +251,13 @@ run_start(const ch_append_chunk_t *chunk, uint32_t run, uint32_t count)
 static uint32_t
 chunk_cut(const ch_append_chunk_t *chunk, uint32_t count, uint32_t lsn)
 {
-    uint32_t high = runs_in(chunk, count);
-    if (run_lsn(chunk, high - 1) <= lsn)
+    uint32_t high = ch_append_runs_in(chunk, count);
+    if (ch_append_run_lsn(chunk, high - 1) <= lsn)
         return count;
     uint32_t low = 0; /* run 0 is <= lsn: the chunk was chosen by it */
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
-        if (run_lsn(chunk, middle) <= lsn)
+        if (ch_append_run_lsn(chunk, middle) <= lsn)
             low = middle;
         else
             high = middle;

@@ -14,7 +14,7 @@
 #define CH_MEM_APPEND_COLUMN_H
 
 #include "ch/batch.h"
-#include "ch/points.h"
+#include "ch/erasure.h"
 #include "mem/arena.h"
 
 enum {
@@ -165,13 +165,33 @@ ch_append_column_word(ch_append_column_t *column, ch_arena_t *arena, uint32_t ls
 bool ch_append_column_cut(const ch_append_column_t *column, uint32_t lsn,
                           ch_append_cut_t *cut_out);
 
+/// Reader: the lsn of run number `run` of a chunk that has so many.
+uint32_t ch_append_run_lsn(const ch_append_chunk_t *chunk, uint32_t run);
+/// Reader: runs that begin among the chunk's first `count` points.
+uint32_t ch_append_runs_in(const ch_append_chunk_t *chunk, uint32_t count);
+
+static inline bool
+ch_append_begins_run(const ch_append_chunk_t *chunk, uint32_t at)
+{
+    uint64_t word = atomic_load_explicit(&chunk->starts[at / 64], memory_order_relaxed);
+    return word >> (at % 64) & 1;
+}
+
+/// Deletes that concern a column; `lsn_base` is the memtable's.
+typedef struct ch_append_erasures {
+    const ch_erasure_t *items;
+    size_t count;
+    uint64_t lsn_base;
+} ch_append_erasures_t;
+
 /// Reader: append the cut's points in [start, end] to `points`, sorted by time, of equal times the
-/// last one only.
+/// last one only. `erasures` NULL: none.
 void ch_append_cut_read(const ch_append_cut_t *cut, int64_t start, int64_t end,
-                        ch_points_t *points);
+                        const ch_append_erasures_t *erasures, ch_points_t *points);
 
 /// Reader: the newest point at or before `time`; strings stay in the arena.
 ch_status_t ch_append_cut_newest(const ch_append_cut_t *cut, int64_t time,
-                                 int64_t *time_out, ch_value_t *value_out);
+                                 const ch_append_erasures_t *erasures, int64_t *time_out,
+                                 ch_value_t *value_out);
 
 #endif

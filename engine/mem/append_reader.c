@@ -6,6 +6,8 @@
  * Search      `peak` is the greatest time before a chunk, so it never descends from chunk to chunk
  *             even when times do: chunks that hold nothing of interest are passed by jumps.
  * Sort        Natural merge sort: series are late by little, so there are few runs to merge.
+ * Deletes     hide points by lsn and time, so with them each point's run is looked at. Hidden before
+ *             ties are settled: a point that overwrote a hidden one stays.
  */
 #include "mem/append_column.h"
 
@@ -135,6 +137,38 @@ gather_any(const ch_append_cut_t *cut, int64_t start, int64_t end, ch_points_t *
     }
 }
 
+static bool
+erased(const ch_append_erasures_t *erasures, uint32_t lsn, int64_t time)
+{
+    for (size_t i = 0; i < erasures->count; i++)
+        if (erasures->lsn_base + lsn < erasures->items[i].lsn &&
+            ch_erasure_covers(&erasures->items[i], time))
+            return true;
+    return false;
+}
+
+static void
+gather_kept(const ch_append_cut_t *cut, int64_t start, int64_t end,
+            const ch_append_erasures_t *erasures, ch_points_t *points)
+{
+    for (const ch_append_chunk_t *chunk = first_chunk(cut, start);; chunk = chunk->next) {
+        const int64_t *times = ch_append_times(chunk);
+        uint32_t count = cut_points_of(cut, chunk);
+        uint32_t from = 0, run = 0, lsn = ch_append_run_lsn(chunk, 0);
+        for (uint32_t i = 0; i < count; i++) {
+            if (i > 0 && ch_append_begins_run(chunk, i))
+                lsn = ch_append_run_lsn(chunk, ++run);
+            if (times[i] >= start && times[i] <= end && !erased(erasures, lsn, times[i]))
+                continue;
+            append_slice(points, chunk, from, i);
+            from = i + 1;
+        }
+        append_slice(points, chunk, from, count);
+        if (chunk == cut->chunk)
+            return;
+    }
+}
+
 /* Merge two neighbours [from, middle) and [middle, end) of `source` into `to`; ties: left first. */
 static void
 merge_pair(const entry_t *source, entry_t *to, size_t from, size_t middle, size_t end)
@@ -220,17 +254,19 @@ drop_ties(ch_points_t *points, size_t first)
 
 void
 ch_append_cut_read(const ch_append_cut_t *cut, int64_t start, int64_t end,
-                   ch_points_t *points)
+                   const ch_append_erasures_t *erasures, ch_points_t *points)
 {
     if (start > end)
         return;
     size_t first = points->count;
-    if (cut->order == CH_APPEND_DISORDERED) {
+    if (erasures)
+        gather_kept(cut, start, end, erasures, points);
+    else if (cut->order == CH_APPEND_DISORDERED)
         gather_any(cut, start, end, points);
-        sort_points(points, first);
-    } else {
+    else
         gather_ordered(cut, start, end, points);
-    }
+    if (cut->order == CH_APPEND_DISORDERED)
+        sort_points(points, first);
     if (cut->order != CH_APPEND_STRICT)
         drop_ties(points, first);
 }
@@ -256,16 +292,24 @@ newest_ordered(const ch_append_cut_t *cut, int64_t time, int64_t *time_out,
 /* Backwards, so that of equal times the last to arrive is met first; done when nothing older can
  * be above the best. */
 static ch_status_t
-newest_any(const ch_append_cut_t *cut, int64_t time, int64_t *time_out,
-           ch_value_t *value_out)
+newest_any(const ch_append_cut_t *cut, int64_t time, const ch_append_erasures_t *erasures,
+           int64_t *time_out, ch_value_t *value_out)
 {
     const ch_append_chunk_t *best = NULL;
     uint32_t best_at = 0;
     int64_t best_time = INT64_MIN;
     for (const ch_append_chunk_t *chunk = cut->chunk;; chunk = chunk->previous) {
         const int64_t *times = ch_append_times(chunk);
-        for (uint32_t i = cut_points_of(cut, chunk); i-- > 0;) {
+        uint32_t i = cut_points_of(cut, chunk);
+        uint32_t run = erasures ? ch_append_runs_in(chunk, i) : 0; /* of the one above */
+        bool above = true; /* the point above began its run */
+        while (i-- > 0) {
+            if (erasures && above)
+                run--;
+            above = erasures && ch_append_begins_run(chunk, i);
             if (times[i] > time || (best != NULL && times[i] <= best_time))
+                continue;
+            if (erasures && erased(erasures, ch_append_run_lsn(chunk, run), times[i]))
                 continue;
             best = chunk;
             best_at = i;
@@ -282,10 +326,11 @@ newest_any(const ch_append_cut_t *cut, int64_t time, int64_t *time_out,
 }
 
 ch_status_t
-ch_append_cut_newest(const ch_append_cut_t *cut, int64_t time, int64_t *time_out,
+ch_append_cut_newest(const ch_append_cut_t *cut, int64_t time,
+                     const ch_append_erasures_t *erasures, int64_t *time_out,
                      ch_value_t *value_out)
 {
-    if (cut->order == CH_APPEND_DISORDERED)
-        return newest_any(cut, time, time_out, value_out);
+    if (erasures || cut->order == CH_APPEND_DISORDERED)
+        return newest_any(cut, time, erasures, time_out, value_out);
     return newest_ordered(cut, time, time_out, value_out);
 }

@@ -277,23 +277,43 @@ series_cut(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
 }
 
 void
-ch_memtable_read(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
-                 int64_t start, int64_t end, ch_points_t *points)
+ch_memtable_read_erased(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
+                        int64_t start, int64_t end, const ch_erasure_t *erasures,
+                        size_t count, ch_points_t *points)
 {
     ch_append_cut_t cut;
     if (end == INT64_MIN || !series_cut(memtable, series, lsn_max, &cut))
         return;
-    ch_append_cut_read(&cut, start, end == INT64_MAX ? end : end - 1, points);
+    ch_append_erasures_t hidden = {erasures, count, memtable->lsn_base};
+    ch_append_cut_read(&cut, start, end == INT64_MAX ? end : end - 1,
+                       count ? &hidden : NULL, points);
+}
+
+void
+ch_memtable_read(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
+                 int64_t start, int64_t end, ch_points_t *points)
+{
+    ch_memtable_read_erased(memtable, series, lsn_max, start, end, NULL, 0, points);
+}
+
+ch_status_t
+ch_memtable_newest_erased(const ch_memtable_t *memtable, uint32_t series,
+                          uint64_t lsn_max, int64_t time, const ch_erasure_t *erasures,
+                          size_t count, int64_t *time_out, ch_value_t *value_out)
+{
+    ch_append_cut_t cut;
+    if (!series_cut(memtable, series, lsn_max, &cut))
+        return CH_NOT_FOUND;
+    ch_append_erasures_t hidden = {erasures, count, memtable->lsn_base};
+    return ch_append_cut_newest(&cut, time, count ? &hidden : NULL, time_out, value_out);
 }
 
 ch_status_t
 ch_memtable_newest(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
                    int64_t time, int64_t *time_out, ch_value_t *value_out)
 {
-    ch_append_cut_t cut;
-    if (!series_cut(memtable, series, lsn_max, &cut))
-        return CH_NOT_FOUND;
-    return ch_append_cut_newest(&cut, time, time_out, value_out);
+    return ch_memtable_newest_erased(memtable, series, lsn_max, time, NULL, 0, time_out,
+                                     value_out);
 }
 
 bool

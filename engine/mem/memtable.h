@@ -7,7 +7,7 @@
 #define CH_MEM_MEMTABLE_H
 
 #include "ch/batch.h"
-#include "ch/points.h"
+#include "ch/erasure.h"
 
 typedef struct ch_memtable ch_memtable_t;
 
@@ -40,11 +40,24 @@ uint64_t ch_memtable_lsn_last(const ch_memtable_t *memtable);
 void ch_memtable_read(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
                       int64_t start, int64_t end, ch_points_t *points);
 
+/// The same without the points that a delete hides: lsn below an erasure's, time in its range. Slower:
+/// every point of the series from `start` on is looked at.
+void ch_memtable_read_erased(const ch_memtable_t *memtable, uint32_t series,
+                             uint64_t lsn_max, int64_t start, int64_t end,
+                             const ch_erasure_t *erasures, size_t count,
+                             ch_points_t *points);
+
 /// Newest such point at or before `time`; strings point into the memtable. CH_NOT_FOUND if none.
 /// A series whose points came in order is answered from its last runs alone.
 ch_status_t ch_memtable_newest(const ch_memtable_t *memtable, uint32_t series,
                                uint64_t lsn_max, int64_t time, int64_t *time_out,
                                ch_value_t *value_out);
+
+/// The same without the points that a delete hides.
+ch_status_t ch_memtable_newest_erased(const ch_memtable_t *memtable, uint32_t series,
+                                      uint64_t lsn_max, int64_t time,
+                                      const ch_erasure_t *erasures, size_t count,
+                                      int64_t *time_out, ch_value_t *value_out);
 
 /// Greatest and least time of any point of the series (any lsn); false when it has none.
 bool ch_memtable_time_range(const ch_memtable_t *memtable, uint32_t series,

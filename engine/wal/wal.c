@@ -246,6 +246,21 @@ ch_wal_append_refusal(ch_wal_t *wal, const ch_identity_t *identity,
     return append_end(wal, CH_OK, segment, mark, lsn_out);
 }
 
+ch_status_t
+ch_wal_append_delete(ch_wal_t *wal, ch_wal_record_type_t type,
+                     const ch_identity_t *identity, const ch_wal_delete_t *delete,
+                     int64_t time, uint64_t *lsn_out)
+{
+    ch_status_t status = ch_wal_check(wal);
+    if (status < 0)
+        return status;
+    uint64_t segment = append_begin(wal);
+    numbering_for(wal, segment);
+    ch_wal_mark_t mark = ch_wal_numbering_mark(&wal->numbering);
+    status = ch_wal_encode_delete(&wal->encoder, type, identity, delete, time);
+    return append_end(wal, status, segment, mark, lsn_out);
+}
+
 uint64_t
 ch_wal_pending_bytes(const ch_wal_t *wal)
 {

@@ -36,9 +36,20 @@ typedef struct ch_wal_options {
 typedef enum {
     CH_WAL_BATCH = 1,
     CH_WAL_REFUSAL = 2, /* an identified batch consumed without points */
-    /* 3 and up: delete, retention cut, session expiry, term start, digest mark (parts 2 and 3);
-     * a reader that meets a type it does not know stops with CH_ERR_VERSION. */
+    CH_WAL_DELETE = 3,
+    CH_WAL_RETENTION = 4,
+    /* 5 and up: session expiry, term start, digest mark; a reader that meets a type it does not
+     * know stops with CH_ERR_VERSION. */
 } ch_wal_record_type_t;
+
+/// Points of series that the selector names (and no exception does) with times in [start, end), `end`
+/// INT64_MAX meaning unbounded, are gone as of the record.
+typedef struct ch_wal_delete {
+    ch_bytes_t selector;
+    const ch_bytes_t *except; /* RETENTION */
+    uint32_t except_count;
+    int64_t start, end; /* RETENTION: INT64_MIN and the cut */
+} ch_wal_delete_t;
 
 typedef struct ch_wal_record {
     ch_wal_record_type_t type;
@@ -49,7 +60,8 @@ typedef struct ch_wal_record {
     /* BATCH: for each block ch_batch_block_cells segment-local series ids, all blocks in a row;
      * those of NONE cells are 0 and mean nothing */
     const uint32_t *series;
-    ch_reject_t reject; /* REFUSAL (identity in `batch`); message empty */
+    ch_reject_t reject;     /* REFUSAL (identity in `batch`); message empty */
+    ch_wal_delete_t delete; /* DELETE (identity in `batch`), RETENTION */
 } ch_wal_record_t;
 
 /// The segment's dictionary while its records are visited: (name, label text) of a local series.
@@ -91,6 +103,13 @@ ch_status_t ch_wal_append_batch(ch_wal_t *wal, const ch_batch_t *batch,
 ch_status_t ch_wal_append_refusal(ch_wal_t *wal, const ch_identity_t *identity,
                                   const ch_reject_t *reject, int64_t time,
                                   uint64_t *lsn_out) CH_MUST_CHECK;
+
+/// DELETE, with or without identity, or RETENTION (`start` INT64_MIN, identity absent). Errors:
+/// CH_ERR_LIMIT (a text of no or more than CH_WAL_SELECTOR_BYTES_MAX bytes, too many exceptions).
+ch_status_t ch_wal_append_delete(ch_wal_t *wal, ch_wal_record_type_t type,
+                                 const ch_identity_t *identity,
+                                 const ch_wal_delete_t *delete, int64_t time,
+                                 uint64_t *lsn_out) CH_MUST_CHECK;
 
 /// Bytes appended and not yet durable.
 uint64_t ch_wal_pending_bytes(const ch_wal_t *wal);

@@ -55,6 +55,8 @@ enum {
     CH_WAL_RECORD_CELLS_MAX =
         4 << 20, /* 40 times the default batch; bounds decode memory */
     CH_WAL_GROUP_BYTES_MAX = 1 << 30,
+    CH_WAL_SELECTOR_BYTES_MAX = 64 * 1024, /* what ch_selector_parse takes */
+    CH_WAL_EXCEPTIONS_MAX = 256,
 };
 
 typedef enum { CH_WAL_IDS_REGULAR, CH_WAL_IDS_ROWS, CH_WAL_IDS_INTS } ch_wal_ids_form_t;

@@ -1,4 +1,4 @@
-/// Records: a batch or a refusal to bytes and back (docs/format/wal.md, "Record").
+/// Records: a batch, a refusal or a delete to bytes and back (docs/format/wal.md, "Record").
 ///
 /// Threads  an encoder or decoder belongs to one thread at a time.
 #ifndef CH_WAL_RECORD_H
@@ -23,6 +23,11 @@ ch_status_t ch_wal_encode_batch(ch_wal_encoder_t *encoder, ch_wal_numbering_t *n
                                 const uint32_t *series, int64_t time) CH_MUST_CHECK;
 void ch_wal_encode_refusal(ch_wal_encoder_t *encoder, const ch_identity_t *identity,
                            const ch_reject_t *reject, int64_t time);
+/// DELETE or RETENTION. Errors: CH_ERR_LIMIT.
+ch_status_t ch_wal_encode_delete(ch_wal_encoder_t *encoder, ch_wal_record_type_t type,
+                                 const ch_identity_t *identity,
+                                 const ch_wal_delete_t *delete,
+                                 int64_t time) CH_MUST_CHECK;
 
 /// What a decoded record borrows.
 typedef struct ch_wal_decoder {

@@ -81,6 +81,38 @@ decode_refusal(cursor_t *cursor, ch_wal_record_t *record)
     record->reject.code = (ch_status_t)code;
 }
 
+static ch_bytes_t
+take_selector(cursor_t *cursor)
+{
+    ch_bytes_t text = take_text(cursor, CH_WAL_SELECTOR_BYTES_MAX);
+    if (text.size == 0)
+        cursor->at = NULL;
+    return text;
+}
+
+static void
+decode_delete(cursor_t *cursor, ch_wal_arena_t *arena, ch_wal_record_t *record)
+{
+    ch_wal_delete_t *delete = &record->delete;
+    delete->selector = take_selector(cursor);
+    delete->start = INT64_MIN;
+    if (record->type == CH_WAL_DELETE) {
+        delete->start = ch_unzigzag(take_varint(cursor, UINT64_MAX));
+    } else {
+        uint32_t count = take_count(cursor, 2);
+        if (count > CH_WAL_EXCEPTIONS_MAX || record->batch.identity.present)
+            cursor->at = NULL;
+        if (!cursor->at)
+            return;
+        ch_bytes_t *except = ch_wal_arena_take(arena, count * sizeof *except);
+        for (uint32_t i = 0; i < count; i++)
+            except[i] = take_selector(cursor);
+        delete->except = except;
+        delete->except_count = count;
+    }
+    delete->end = ch_unzigzag(take_varint(cursor, UINT64_MAX));
+}
+
 static void
 decode_additions(cursor_t *cursor, ch_wal_dictionary_t *dictionary)
 {
@@ -242,6 +274,11 @@ decode_batch(cursor_t *cursor, ch_wal_decoder_t *decoder, ch_wal_dictionary_t *d
     record->series = join_ids(blocks.arena, list, ids, count);
 }
 
+static const char *const type_names[] = {[CH_WAL_BATCH] = "batch",
+                                         [CH_WAL_REFUSAL] = "refusal",
+                                         [CH_WAL_DELETE] = "delete",
+                                         [CH_WAL_RETENTION] = "retention cut"};
+
 ch_status_t
 ch_wal_decode_record(ch_wal_decoder_t *decoder, ch_wal_dictionary_t *dictionary,
                      ch_bytes_t bytes, ch_wal_record_t *record_out, size_t *used_out)
@@ -253,7 +290,7 @@ ch_wal_decode_record(ch_wal_decoder_t *decoder, ch_wal_dictionary_t *dictionary,
         return ch_fail(CH_ERR_CORRUPT, "record: impossible length %u", length);
     unsigned type = bytes.data[CH_WAL_RECORD_TYPE_OFFSET];
     unsigned flags = bytes.data[CH_WAL_RECORD_FLAGS_OFFSET];
-    if (type == 0 || type > CH_WAL_REFUSAL || flags > CH_WAL_RECORD_FLAG_IDENTITY)
+    if (type == 0 || type > CH_WAL_RETENTION || flags > CH_WAL_RECORD_FLAG_IDENTITY)
         return ch_fail(CH_ERR_VERSION, "record: type %u flags %u is of a newer version",
                        type, flags);
     cursor_t cursor = {bytes.data + CH_WAL_RECORD_HEADER_BYTES, bytes.data + length};
@@ -264,11 +301,12 @@ ch_wal_decode_record(ch_wal_decoder_t *decoder, ch_wal_dictionary_t *dictionary,
     decode_identity(&cursor, flags, &record.batch.identity);
     if (record.type == CH_WAL_BATCH)
         decode_batch(&cursor, decoder, dictionary, &record);
-    else
+    else if (record.type == CH_WAL_REFUSAL)
         decode_refusal(&cursor, &record);
+    else
+        decode_delete(&cursor, &decoder->arena, &record);
     if (cursor.at != cursor.end)
-        return ch_fail(CH_ERR_CORRUPT, "record: malformed %s",
-                       record.type == CH_WAL_BATCH ? "batch" : "refusal");
+        return ch_fail(CH_ERR_CORRUPT, "record: malformed %s", type_names[record.type]);
     *record_out = record;
     *used_out = length;
     return CH_OK;

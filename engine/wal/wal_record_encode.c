@@ -49,6 +49,50 @@ ch_wal_encode_refusal(ch_wal_encoder_t *encoder, const ch_identity_t *identity,
     encode_length(out);
 }
 
+static void
+encode_text(ch_wal_buffer_t *out, ch_bytes_t text)
+{
+    ch_wal_buffer_varint(out, text.size);
+    ch_wal_buffer_append(out, text.data, text.size);
+}
+
+static ch_status_t
+check_selector(ch_bytes_t text)
+{
+    if (text.size > 0 && text.size <= CH_WAL_SELECTOR_BYTES_MAX)
+        return CH_OK;
+    return ch_fail(CH_ERR_LIMIT, "selector: %zu bytes, not 1 to %d", text.size,
+                   CH_WAL_SELECTOR_BYTES_MAX);
+}
+
+ch_status_t
+ch_wal_encode_delete(ch_wal_encoder_t *encoder, ch_wal_record_type_t type,
+                     const ch_identity_t *identity, const ch_wal_delete_t *delete,
+                     int64_t time)
+{
+    ch_wal_buffer_t *out = &encoder->out;
+    ch_status_t status = check_selector(delete->selector);
+    for (uint32_t i = 0; i < delete->except_count && status >= 0; i++)
+        status = check_selector(delete->except[i]);
+    if (status >= 0 && delete->except_count > CH_WAL_EXCEPTIONS_MAX)
+        status = ch_fail(CH_ERR_LIMIT, "retention: more than %d exceptions",
+                         CH_WAL_EXCEPTIONS_MAX);
+    if (status < 0)
+        return status;
+    encode_header(out, type, identity, time);
+    encode_text(out, delete->selector);
+    if (type == CH_WAL_DELETE) {
+        ch_wal_buffer_varint(out, ch_zigzag(delete->start));
+    } else {
+        ch_wal_buffer_varint(out, delete->except_count);
+        for (uint32_t i = 0; i < delete->except_count; i++)
+            encode_text(out, delete->except[i]);
+    }
+    ch_wal_buffer_varint(out, ch_zigzag(delete->end));
+    encode_length(out);
+    return CH_OK;
+}
+
 /* --- local ids ------------------------------------------------------------------------------- */
 
 static bool
@@ -115,13 +159,6 @@ count_cells(const ch_batch_t *batch, size_t *cells_out)
 }
 
 /* --- additions ------------------------------------------------------------------------------- */
-
-static void
-encode_text(ch_wal_buffer_t *out, ch_bytes_t text)
-{
-    ch_wal_buffer_varint(out, text.size);
-    ch_wal_buffer_append(out, text.data, text.size);
-}
 
 /* Series numbered since `mark`, first the names and label sets they are the first to use. */
 static void

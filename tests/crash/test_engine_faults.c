@@ -5,7 +5,22 @@
 
 enum { NTH_MAX = 300 };
 
-/* A short life: appends, syncs, flushes, a seal. Returns the durable lsn; stops at the first sign of
+/* False when the engine has failed. A full disk may refuse it, and then nothing happened. */
+static bool
+delete_some(ch_rig_t *rig)
+{
+    const ch_delete_t *delete = ch_model_delete(rig->model, &rig->rng, NULL);
+    ch_delete_result_t result;
+    ch_status_t status = ch_engine_delete(rig->engine, delete, &result);
+    ch_view_destroy(&result.before);
+    if (status < 0)
+        return status == CH_ERR_NOSPACE;
+    if (result.lsn)
+        ch_model_deleted(rig->model, result.lsn);
+    return true;
+}
+
+/* A short life: appends, deletes, syncs, flushes, a seal. Returns the durable lsn; stops at the first sign of
  * trouble that is not a full disk. */
 static uint64_t
 live(ch_rig_t *rig)
@@ -20,6 +35,8 @@ live(ch_rig_t *rig)
             ch_model_taken(rig->model, result.lsn);
         else
             assert_int_equal(result.state, CH_APPEND_HELD);
+        if (step % 5 == 2 && !delete_some(rig))
+            break;
         ch_status_t status = step % 2 ? ch_engine_sync(rig->engine) : CH_OK;
         if (step == 8 || step == 19)
             status = ch_engine_flush(rig->engine, &ignored);
@@ -106,6 +123,8 @@ test_full_disk_recovers_by_itself(void **state)
             if (result.state == CH_APPEND_TAKEN)
                 ch_model_taken(rig.model, result.lsn);
             held = result.state == CH_APPEND_HELD;
+            if (step % 16 == 7)
+                assert_true(delete_some(&rig));
             ch_status_t status = ch_engine_sync(rig.engine);
             assert_true(status == CH_OK || status == CH_ERR_NOSPACE);
             assert_false(ch_engine_failed(rig.engine));
@@ -113,6 +132,8 @@ test_full_disk_recovers_by_itself(void **state)
         }
         assert_true(held);
         assert_string_equal(ch_engine_held_reason(rig.engine), "disk full");
+        assert_true(delete_some(&rig)); /* the reserve is there for this */
+        ch_model_compare(rig.model, rig.engine, &rig.rng, true);
         ch_simfs_set_capacity(rig.simfs, 0);
         assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
         assert_int_equal(ch_engine_work(rig.engine), CH_OK);
@@ -173,8 +194,10 @@ test_no_flipped_bit_changes_an_answer(void **state)
     uint64_t ignored, flips = 0;
     for (int step = 0; step < 6; step++) {
         ch_rig_append(&rig, true);
+        if (step == 3)
+            ch_rig_delete(&rig, true);
         assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
-        if (step == 2)
+        if (step == 2 || step == 4)
             assert_int_equal(ch_engine_flush(rig.engine, &ignored), CH_OK);
     }
     uint64_t durable = ch_engine_durable_lsn(rig.engine);

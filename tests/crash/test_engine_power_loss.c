@@ -60,6 +60,8 @@ test_power_loss_at_any_call_loses_nothing_durable(void **state)
     uint64_t ignored;
     for (int step = 0; step < 60; step++) {
         ch_rig_append(&rig, step % 2);
+        if (step % 7 == 3)
+            ch_rig_delete(&rig, step % 2);
         if (step % 3 == 0)
             assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
         if (step % 20 == 7)
@@ -94,6 +96,8 @@ append_beside_flush(void *context, ch_simfs_t *simfs, ch_simfs_call_t call,
     beside->done = true;
     for (int i = 0; i < 4; i++) {
         ch_rig_append(beside->rig, true);
+        if (i % 2)
+            ch_rig_delete(beside->rig, true);
         assert_int_equal(ch_engine_sync(beside->rig->engine), CH_OK);
         if (ch_engine_seal(beside->rig->engine, &ignored) < 0)
             fail_msg("seal: %s", ch_fail_text());

@@ -32,8 +32,12 @@ memory_size(ch_file_t *file, uint64_t *size_out)
 static uint64_t
 walk_record(const ch_wal_record_t *record, const ch_wal_dictionary_t *dictionary)
 {
-    uint64_t sum = 0;
+    uint64_t sum = record->delete.selector.size;
     const uint32_t *series = record->series;
+    if (record->delete.selector.size > 0)
+        sum += record->delete.selector.data[record->delete.selector.size - 1];
+    for (uint32_t i = 0; i < record->delete.except_count; i++)
+        sum += record->delete.except[i].data[record->delete.except[i].size - 1];
     for (uint32_t b = 0; b < record->batch.block_count; b++) {
         const ch_batch_block_t *block = &record->batch.blocks[b];
         for (uint32_t i = 0; i < block->rows; i++) {

@@ -8,12 +8,24 @@ enum { BLOCKS_MAX = 4, CELLS_MAX = 256, SECOND = 1000000000 };
 
 typedef struct model_point {
     uint64_t lsn;
+    uint64_t deleted_lsn; /* of the first delete that took it; 0: none */
     uint32_t series;
     int64_t time;
     ch_value_t value; /* strings point into `texts` */
 } model_point_t;
 
+enum { ALL_SERIES = CH_MODEL_NAMES * CH_MODEL_LABELS };
+
+/* Which series a delete names, as the model sees it. */
+typedef struct model_delete {
+    bool names[ALL_SERIES];
+    int64_t start, end;
+} model_delete_t;
+
 struct ch_model {
+    model_delete_t fresh_delete;
+    ch_delete_t delete;
+    char match[128];
     model_point_t *points; /* in order of lsn, then position */
     size_t count, capacity;
     char names[CH_MODEL_NAMES][32];
@@ -221,6 +233,85 @@ ch_model_cut(ch_model_t *model, uint64_t lsn)
 {
     while (model->count > 0 && model->points[model->count - 1].lsn > lsn)
         model->count--;
+    for (size_t i = 0; i < model->count; i++)
+        if (model->points[i].deleted_lsn > lsn)
+            model->points[i].deleted_lsn = 0;
+}
+
+/* ---- deletes ---- */
+
+static void
+choose_series(ch_model_t *model, ch_rng_t *rng, model_delete_t *delete)
+{
+    uint32_t name = (uint32_t)ch_rng_below(rng, CH_MODEL_NAMES);
+    uint32_t host = (uint32_t)ch_rng_below(rng, CH_MODEL_LABELS);
+    uint64_t kind = ch_rng_below(rng, 16);
+    const char *form = "{__name__=\"%s\"}";
+    if (kind >= 6 && kind < 10)
+        form = "{__name__=\"%s\",host=\"h%u\"}";
+    if (kind >= 10 && kind < 13)
+        form = "{__name__=~\"metric.*%.0s\",host=~\"h(%u|7)\"}";
+    if (kind == 13)
+        form = "{__name__=~\".+\"}";
+    if (kind == 14)
+        form = "nobody";
+    if (kind == 15)
+        form = "{__name__=~\"metric_.*\",host!=\"\"}";
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#pragma GCC diagnostic ignored "-Wformat-extra-args"
+    (void)snprintf(model->match, sizeof model->match, form, model->names[name], host);
+#pragma GCC diagnostic pop
+    for (uint32_t series = 0; series < ALL_SERIES; series++) {
+        uint32_t n = series / CH_MODEL_LABELS, h = series % CH_MODEL_LABELS;
+        delete->names[series] = kind < 6    ? n == name
+                                : kind < 10 ? n == name && h == host && h > 0
+                                : kind < 13 ? h == host && h > 0
+                                : kind < 14 ? true
+                                : kind < 15 ? false
+                                            : n % 2 == 0 && h > 0;
+    }
+}
+
+const ch_delete_t *
+ch_model_delete(ch_model_t *model, ch_rng_t *rng, const ch_identity_t *identity)
+{
+    model_delete_t *delete = &model->fresh_delete;
+    choose_series(model, rng, delete);
+    delete->start = CH_TIME_MIN;
+    delete->end = CH_TIME_MAX;
+    if (ch_rng_below(rng, 3))
+        delete->start = (int64_t)ch_rng_below(rng, CH_MODEL_TIMES) * SECOND;
+    if (ch_rng_below(rng, 3))
+        delete->end = (int64_t)ch_rng_below(rng, CH_MODEL_TIMES) * SECOND;
+    model->delete = (ch_delete_t){
+        .match = ch_bytes_text(model->match), .start = delete->start, .end = delete->end};
+    if (identity)
+        model->delete.identity = *identity;
+    return &model->delete;
+}
+
+static bool
+takes(const model_delete_t *delete, const model_point_t *point)
+{
+    return delete->names[point->series] && point->time >= delete->start &&
+           (point->time < delete->end || delete->end == CH_TIME_MAX);
+}
+
+void
+ch_model_deleted(ch_model_t *model, uint64_t lsn)
+{
+    for (size_t i = 0; i < model->count; i++)
+        if (!model->points[i].deleted_lsn &&
+            takes(&model->fresh_delete, &model->points[i]))
+            model->points[i].deleted_lsn = lsn;
+}
+
+/* Is the point gone as of a position? */
+static bool
+is_deleted(const model_point_t *point, uint64_t lsn)
+{
+    return point->deleted_lsn && point->deleted_lsn <= lsn;
 }
 
 /* ---- questions ---- */
@@ -241,8 +332,30 @@ expect_series(const ch_model_t *model, uint32_t series, uint64_t lsn, expected_t
             continue;
         int64_t second = model->points[i].time / SECOND;
         assert_in_range(second, 0, CH_MODEL_TIMES * 4 - 1);
+        if (is_deleted(&model->points[i], lsn))
+            continue;
         out->present[second] = out->any = true;
         out->value[second] = model->points[i].value;
+    }
+}
+
+void
+ch_model_count(const ch_model_t *model, uint64_t lsn, uint64_t *points_out,
+               uint64_t *series_out)
+{
+    static expected_t expected;
+    *points_out = *series_out = 0;
+    for (uint32_t series = 0; series < ALL_SERIES; series++) {
+        uint64_t points = 0;
+        if (!model->fresh_delete.names[series])
+            continue;
+        expect_series(model, series, lsn, &expected);
+        for (int64_t second = 0; second < CH_MODEL_TIMES * 4; second++) {
+            model_point_t point = {.series = series, .time = second * SECOND};
+            points += expected.present[second] && takes(&model->fresh_delete, &point);
+        }
+        *points_out += points;
+        *series_out += points > 0;
     }
 }
 
@@ -379,8 +492,10 @@ compare_names(ch_model_t *model, ch_view_t *view)
     for (size_t i = 0; i < model->count && model->points[i].lsn <= ch_view_lsn(view);
          i++) {
         uint32_t name = model->points[i].series / CH_MODEL_LABELS;
-        expected += !seen[name];
+        if (seen[name] || is_deleted(&model->points[i], ch_view_lsn(view)))
+            continue;
         seen[name] = true;
+        expected++;
     }
     assert_int_equal(
         ch_view_label_values(view, NULL, ch_bytes_text("__name__"), count_visit, &got),

@@ -25,6 +25,18 @@ const ch_batch_t *ch_model_batch(ch_model_t *model, ch_rng_t *rng,
 /// The batch last made was taken under `lsn`.
 void ch_model_taken(ch_model_t *model, uint64_t lsn);
 
+/// Make a random delete (valid until the next call): of one name, one host, a regex, everything or
+/// nothing; of some times or all. With `identity` NULL it is anonymous.
+const ch_delete_t *ch_model_delete(ch_model_t *model, ch_rng_t *rng,
+                                   const ch_identity_t *identity);
+
+/// The delete last made was logged under `lsn`.
+void ch_model_deleted(ch_model_t *model, uint64_t lsn);
+
+/// What the delete last made takes of the records up to `lsn`: points, and series that lose some.
+void ch_model_count(const ch_model_t *model, uint64_t lsn, uint64_t *points_out,
+                    uint64_t *series_out);
+
 /// Records above `lsn` never happened (a crash took them).
 void ch_model_cut(ch_model_t *model, uint64_t lsn);
 

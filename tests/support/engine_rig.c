@@ -52,6 +52,46 @@ ch_rig_append(ch_rig_t *rig, bool identified)
         rig->seq_lsn[++rig->seq] = result.lsn;
 }
 
+/* Counted before it is durable: the view that the engine pinned must hold all that came before. */
+static void
+check_count(ch_rig_t *rig, const ch_delete_t *delete, ch_view_t *before)
+{
+    uint64_t points, series, expected_points, expected_series;
+    ch_selector_t *selector = NULL;
+    assert_int_equal(ch_selector_parse(delete->match, &selector), CH_OK);
+    assert_int_equal(ch_view_count(before, selector, delete->start, delete->end, NULL, 0,
+                                   &points, &series),
+                     CH_OK);
+    ch_model_count(rig->model, ch_view_lsn(before), &expected_points, &expected_series);
+    assert_int_equal(points, expected_points);
+    assert_int_equal(series, expected_series);
+    ch_selector_destroy(&selector);
+}
+
+void
+ch_rig_delete(ch_rig_t *rig, bool identified)
+{
+    ch_identity_t id = {
+        .present = true, .producer = "p", .epoch = 1, .seq = rig->seq + 1};
+    const ch_delete_t *delete =
+        ch_model_delete(rig->model, &rig->rng, identified ? &id : NULL);
+    ch_delete_result_t result;
+    if (ch_engine_delete(rig->engine, delete, &result) < 0)
+        fail_msg("delete: %s", ch_fail_text());
+    assert_int_equal(result.state, CH_APPEND_TAKEN);
+    if (result.before)
+        check_count(rig, delete, result.before);
+    ch_view_destroy(&result.before);
+    if (result.lsn == 0) { /* it names no series: not worth a record */
+        assert_false(identified);
+        return;
+    }
+    assert_int_equal(result.lsn, ch_engine_appended_lsn(rig->engine));
+    ch_model_deleted(rig->model, result.lsn);
+    if (identified && rig->seq + 1 < CH_RIG_SEQS_MAX)
+        rig->seq_lsn[++rig->seq] = result.lsn;
+}
+
 /* What is lost in a crash is what was not durable; the producer goes on from `expected`. */
 void
 ch_rig_check(ch_rig_t *rig, uint64_t durable)

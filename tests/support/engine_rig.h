@@ -27,6 +27,9 @@ void ch_rig_open(ch_rig_t *rig);
 /// Append a random batch; engine and model must agree that it is taken.
 void ch_rig_append(ch_rig_t *rig, bool identified);
 
+/// Log a random delete; engine and model must agree on what it takes.
+void ch_rig_delete(ch_rig_t *rig, bool identified);
+
 /// Power is lost; reopen; what was durable must be there, and answers match the model.
 void ch_rig_crash(ch_rig_t *rig, ch_simfs_crash_t mode);
 

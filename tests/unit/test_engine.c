@@ -15,8 +15,10 @@ test_random_operations_match_the_model(void **state)
     ch_rig_init(&rig, seed);
     for (int step = 0; step < steps; step++) {
         uint64_t choice = ch_rng_below(&rig.rng, 1000), ignored;
-        if (choice < 600)
+        if (choice < 560)
             ch_rig_append(&rig, ch_rng_below(&rig.rng, 2));
+        else if (choice < 600)
+            ch_rig_delete(&rig, ch_rng_below(&rig.rng, 2));
         else if (choice < 800)
             assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
         else if (choice < 940)

@@ -28,12 +28,24 @@ new_disk(void)
     return simfs;
 }
 
-/* Edit number n adds table n, moves the flushed lsn to 10 n and seq of producer "p" to n. */
+/* Edit number n adds table n, removes table n - 2, moves the flushed lsn to 10 n and seq of producer
+ * "p" to n; a delete at 10 n is left to apply to table n - 1, but every third table has the next delete
+ * applied already. */
 static ch_status_t
 apply_edit(ch_manifest_t *manifest, uint64_t n)
 {
     ch_manifest_table_t table = {
-        .info = {.file_number = n, .lsn_min = n, .lsn_max = 10 * n, .points = 7}};
+        .info = {.file_number = n, .lsn_min = n, .lsn_max = 10 * n, .points = 7},
+        .erased_lsn = n % 3 == 0 ? 10 * n + 10 : 0};
+    char match[32];
+    (void)snprintf(match, sizeof match, "metric_%llu", (unsigned long long)n);
+    ch_bytes_t except = ch_bytes_text("keep");
+    ch_tombstone_text_t tombstone = {.lsn = 10 * n,
+                                     .what = {.selector = ch_bytes_text(match),
+                                              .except = &except,
+                                              .except_count = n % 2,
+                                              .start = CH_TIME_MIN,
+                                              .end = 1000}};
     ch_session_map_t *sessions = ch_session_map_new();
     ch_identity_t id = {.present = true, .producer = "p", .epoch = 1, .seq = n};
     ch_session_consume(sessions, &id, 10 * n, 0, NULL);
@@ -46,11 +58,31 @@ apply_edit(ch_manifest_t *manifest, uint64_t n)
                                .remove_count = n > 2,
                                .flushed_lsn = 10 * n,
                                .next_file = n + 1,
-                               .sessions = ch_text_bytes(&text)};
+                               .sessions = ch_text_bytes(&text),
+                               .tombstones = &tombstone,
+                               .tombstone_count = 1};
     ch_status_t status = ch_manifest_apply(manifest, &edit);
     ch_text_release(&text);
     ch_session_map_destroy(&sessions);
     return status;
+}
+
+static void
+check_tombstones(const ch_manifest_state_t *state, uint64_t n)
+{
+    bool kept = n >= 2 && (n - 1) % 3 != 0;
+    assert_int_equal(state->tombstone_count, kept);
+    if (!kept)
+        return;
+    const ch_tombstone_text_t *tombstone = &state->tombstones[0];
+    char match[32];
+    (void)snprintf(match, sizeof match, "metric_%llu", (unsigned long long)n);
+    assert_int_equal(tombstone->lsn, 10 * n);
+    assert_true(ch_bytes_equal(tombstone->what.selector, ch_bytes_text(match)));
+    assert_int_equal(tombstone->what.except_count, n % 2);
+    if (n % 2)
+        assert_true(ch_bytes_equal(tombstone->what.except[0], ch_bytes_text("keep")));
+    assert_true(tombstone->what.start == CH_TIME_MIN && tombstone->what.end == 1000);
 }
 
 /* The state must be that after n edits, for some n in [least, most]; returns n. */
@@ -67,6 +99,7 @@ check_state(ch_manifest_t *manifest, ch_session_map_t *sessions, uint64_t least,
     for (size_t i = 0; i < state->table_count; i++)
         assert_int_equal(state->tables[i].info.file_number,
                          n - state->table_count + 1 + i);
+    check_tombstones(state, n);
     ch_session_view_t *view = calloc(1, sizeof *view);
     ch_status_t status = ch_session_view(sessions, "p", 0, view);
     assert_int_equal(status, n ? CH_OK : CH_NOT_FOUND);

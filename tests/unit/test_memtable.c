@@ -5,7 +5,13 @@
 #include "ch/rng.h"
 #include "mem/memtable.h"
 
-enum { MODEL_MAX = 140000, ROWS_MAX = 300, FIELDS_MAX = 5, SERIES_MAX = 9 };
+enum {
+    MODEL_MAX = 140000,
+    ROWS_MAX = 300,
+    FIELDS_MAX = 5,
+    SERIES_MAX = 9,
+    ERASURES_MAX = 3
+};
 
 typedef struct model_point {
     uint32_t series;
@@ -31,6 +37,8 @@ typedef struct world {
     ch_value_t lists[FIELDS_MAX][ROWS_MAX];
     char list_strings[FIELDS_MAX][ROWS_MAX][16];
     uint32_t ids[ROWS_MAX * FIELDS_MAX];
+    ch_erasure_t erasures[ERASURES_MAX]; /* of the question at hand */
+    size_t erasure_count;
 } world_t;
 
 static world_t *
@@ -162,13 +170,26 @@ apply_random_block(world_t *world)
     ch_memtable_apply(world->memtable, &block, world->ids, world->lsn);
 }
 
+static bool
+model_hides(const world_t *world, const model_point_t *point)
+{
+    for (size_t i = 0; i < world->erasure_count; i++) {
+        const ch_erasure_t *erasure = &world->erasures[i];
+        if (point->lsn < erasure->lsn && point->time >= erasure->start &&
+            (point->time < erasure->end || erasure->end == INT64_MAX))
+            return true;
+    }
+    return false;
+}
+
 /* The model's winner among points of the series at exactly `time`, or NULL. */
 static const model_point_t *
 model_at(const world_t *world, uint32_t series, uint64_t lsn_max, int64_t time)
 {
     for (size_t i = world->count; i-- > 0;) {
         const model_point_t *point = &world->model[i];
-        if (point->series == series && point->lsn <= lsn_max && point->time == time)
+        if (point->series == series && point->lsn <= lsn_max && point->time == time &&
+            !model_hides(world, point))
             return point;
     }
     return NULL;
@@ -190,7 +211,7 @@ model_times(const world_t *world, uint32_t series, uint64_t lsn_max, int64_t sta
     for (size_t i = 0; i < world->count; i++) {
         const model_point_t *point = &world->model[i];
         if (point->series == series && point->lsn <= lsn_max && point->time >= start &&
-            (point->time < end || end == INT64_MAX))
+            (point->time < end || end == INT64_MAX) && !model_hides(world, point))
             times[count++] = point->time;
     }
     qsort(times, count, sizeof *times, compare_times);
@@ -207,7 +228,8 @@ check_read(world_t *world, uint32_t series, uint64_t lsn_max, int64_t start, int
 {
     ch_points_t points = {0};
     ch_points_append(&points, 5, ch_value_int(5)); /* what was there stays */
-    ch_memtable_read(world->memtable, series, lsn_max, start, end, &points);
+    ch_memtable_read_erased(world->memtable, series, lsn_max, start, end, world->erasures,
+                            world->erasure_count, &points);
     size_t count = model_times(world, series, lsn_max, start, end, times);
     assert_int_equal(points.count, count + 1);
     assert_int_equal(points.times[0], 5);
@@ -229,7 +251,8 @@ check_newest(world_t *world, uint32_t series, uint64_t lsn_max, int64_t time,
     int64_t found_time;
     ch_value_t found;
     ch_status_t status =
-        ch_memtable_newest(world->memtable, series, lsn_max, time, &found_time, &found);
+        ch_memtable_newest_erased(world->memtable, series, lsn_max, time, world->erasures,
+                                  world->erasure_count, &found_time, &found);
     size_t count = model_times(world, series, lsn_max, INT64_MIN,
                                time == INT64_MAX ? time : time + 1, times);
     assert_int_equal(status, count ? CH_OK : CH_NOT_FOUND);
@@ -250,6 +273,18 @@ random_bound(world_t *world)
     return (int64_t)ch_rng_below(&world->rng, 6000) - 3000;
 }
 
+/* Half of the questions are asked without deletes. */
+static void
+choose_erasures(world_t *world, uint64_t lsn_first, uint64_t span)
+{
+    world->erasure_count = ch_rng_below(&world->rng, 2 * (ERASURES_MAX + 1));
+    if (world->erasure_count > ERASURES_MAX)
+        world->erasure_count = 0;
+    for (size_t i = 0; i < world->erasure_count; i++)
+        world->erasures[i] = (ch_erasure_t){lsn_first + ch_rng_below(&world->rng, span),
+                                            random_bound(world), random_bound(world)};
+}
+
 static void
 check_world(world_t *world, unsigned questions)
 {
@@ -260,6 +295,7 @@ check_world(world_t *world, unsigned questions)
             (uint32_t)ch_rng_below(&world->rng, world->series_count + 1) * world->spread;
         uint64_t span = world->lsn - lsn_first + 3;
         uint64_t lsn_max = lsn_first - 1 + ch_rng_below(&world->rng, span);
+        choose_erasures(world, lsn_first, span);
         check_read(world, series, lsn_max, random_bound(world), random_bound(world),
                    times);
         check_newest(world, series, lsn_max, random_bound(world), times);

@@ -100,6 +100,138 @@ test_a_refusal_comes_back(void **state)
     side_release(&side);
 }
 
+static ch_bytes_t
+encode_delete(side_t *side, ch_wal_record_type_t type, const ch_identity_t *identity,
+              const ch_wal_delete_t *delete, int64_t time)
+{
+    assert_int_equal(ch_wal_encode_delete(&side->encoder, type, identity, delete, time),
+                     CH_OK);
+    return ch_bytes(side->encoder.out.data, side->encoder.out.size);
+}
+
+static void
+assert_text(ch_bytes_t text, const char *expected)
+{
+    assert_true(ch_bytes_equal(text, ch_bytes_text(expected)));
+}
+
+static void
+test_a_delete_comes_back(void **state)
+{
+    (void)state;
+    side_t side = side_new();
+    ch_identity_t identity = {.present = true, .producer = "ops", .epoch = 1, .seq = 2};
+    ch_wal_delete_t delete = {
+        .selector = ch_bytes_text("cpu{host=\"a\"}"), .start = -7, .end = INT64_MAX};
+    ch_wal_record_t record;
+    uint8_t *copy;
+    ch_bytes_t bytes = encode_delete(&side, CH_WAL_DELETE, &identity, &delete, 5);
+    assert_int_equal(decode_copy(&side, bytes, &copy, &record), CH_OK);
+    assert_int_equal(record.type, CH_WAL_DELETE);
+    assert_int_equal(record.time, 5);
+    assert_string_equal(record.batch.identity.producer, "ops");
+    assert_int_equal(record.batch.identity.seq, 2);
+    assert_text(record.delete.selector, "cpu{host=\"a\"}");
+    assert_int_equal(record.delete.except_count, 0);
+    assert_int_equal(record.delete.start, -7);
+    assert_true(record.delete.end == INT64_MAX);
+    free(copy);
+    side_release(&side);
+}
+
+static void
+test_a_retention_cut_comes_back(void **state)
+{
+    (void)state;
+    side_t side = side_new();
+    ch_bytes_t except[2] = {ch_bytes_text("audit"), ch_bytes_text("{keep=\"1\"}")};
+    ch_wal_delete_t cut = {.selector = ch_bytes_text("{__name__!=\"\"}"),
+                           .except = except,
+                           .except_count = 2,
+                           .start = INT64_MIN,
+                           .end = 1700000000000000000};
+    ch_identity_t nobody = {0};
+    ch_wal_record_t record;
+    uint8_t *copy;
+    ch_bytes_t bytes = encode_delete(&side, CH_WAL_RETENTION, &nobody, &cut, 5);
+    assert_int_equal(decode_copy(&side, bytes, &copy, &record), CH_OK);
+    assert_int_equal(record.type, CH_WAL_RETENTION);
+    assert_false(record.batch.identity.present);
+    assert_text(record.delete.selector, "{__name__!=\"\"}");
+    assert_int_equal(record.delete.except_count, 2);
+    assert_text(record.delete.except[0], "audit");
+    assert_text(record.delete.except[1], "{keep=\"1\"}");
+    assert_true(record.delete.start == INT64_MIN);
+    assert_true(record.delete.end == cut.end);
+    free(copy);
+    side_release(&side);
+}
+
+static void
+test_a_selector_of_a_delete_is_neither_empty_nor_long(void **state)
+{
+    (void)state;
+    side_t side = side_new();
+    ch_identity_t nobody = {0};
+    char *text = malloc(CH_WAL_SELECTOR_BYTES_MAX + 1);
+    memset(text, 'a', CH_WAL_SELECTOR_BYTES_MAX + 1);
+    ch_wal_delete_t delete = {.selector = ch_bytes(text, 0)};
+    assert_int_equal(
+        ch_wal_encode_delete(&side.encoder, CH_WAL_DELETE, &nobody, &delete, 0),
+        CH_ERR_LIMIT);
+    delete.selector = ch_bytes(text, CH_WAL_SELECTOR_BYTES_MAX + 1);
+    assert_int_equal(
+        ch_wal_encode_delete(&side.encoder, CH_WAL_DELETE, &nobody, &delete, 0),
+        CH_ERR_LIMIT);
+    delete.selector = ch_bytes(text, CH_WAL_SELECTOR_BYTES_MAX);
+    encode_delete(&side, CH_WAL_DELETE, &nobody, &delete, 0);
+    free(text);
+    side_release(&side);
+}
+
+static char *
+hex(ch_bytes_t bytes)
+{
+    char *text = calloc(bytes.size + 1, 3), *at = text;
+    for (size_t i = 0; i < bytes.size; i++)
+        at += sprintf(at, i ? " %02x" : "%02x", bytes.data[i]);
+    return text;
+}
+
+/* docs/format/wal.md shows these two records byte by byte. */
+static void
+test_the_document_shows_a_delete_and_a_cut(void **state)
+{
+    (void)state;
+    side_t side = side_new();
+    ch_identity_t agent = {.present = true, .producer = "agent", .epoch = 2, .seq = 7};
+    ch_identity_t nobody = {0};
+    ch_bytes_t except = ch_bytes_text("audit");
+    ch_wal_delete_t delete = {.selector = ch_bytes_text("cpu_user"),
+                              .start = 1000000000000,
+                              .end = 1010000000000};
+    ch_wal_delete_t cut = {.selector = ch_bytes_text("{__name__!=\"\"}"),
+                           .except = &except,
+                           .except_count = 1,
+                           .start = INT64_MIN,
+                           .end = 1000000000000};
+    FILE *file = fopen(CH_SOURCE_DIR "/docs/format/wal.md", "rb");
+    assert_non_null(file);
+    char *document = calloc(1, 1 << 16);
+    assert_in_range(fread(document, 1, (1 << 16) - 1, file), 1, (1 << 16) - 2);
+    fclose(file);
+    char *first =
+        hex(encode_delete(&side, CH_WAL_DELETE, &agent, &delete, 1022000000000));
+    char *second =
+        hex(encode_delete(&side, CH_WAL_RETENTION, &nobody, &cut, 1023000000000));
+    if (!strstr(document, first) || !strstr(document, second))
+        fail_msg("docs/format/wal.md does not show\n%s\n%s", first, second);
+    free(first);
+    free(second);
+    free(document);
+    side_release(&side);
+}
+
 /* Goal: no prefix and no flipped bit makes the decoder read beyond, allocate wildly or crash. */
 static void
 test_damaged_records_are_refused_or_read_within_bounds(void **state)
@@ -210,6 +342,10 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_batches_come_back_cell_by_cell),
         cmocka_unit_test(test_a_refusal_comes_back),
+        cmocka_unit_test(test_a_delete_comes_back),
+        cmocka_unit_test(test_a_retention_cut_comes_back),
+        cmocka_unit_test(test_a_selector_of_a_delete_is_neither_empty_nor_long),
+        cmocka_unit_test(test_the_document_shows_a_delete_and_a_cut),
         cmocka_unit_test(test_damaged_records_are_refused_or_read_within_bounds),
         cmocka_unit_test(test_an_unknown_type_is_a_newer_version),
         cmocka_unit_test(test_integer_gauges_at_regular_times_take_little),

@@ -87,6 +87,30 @@ ch_status_t ch_engine_refuse(ch_engine_t *engine, const ch_identity_t *identity,
                              const ch_reject_t *reject,
                              ch_append_result_t *result_out) CH_MUST_CHECK;
 
+/// Which points go: of series that the selector names, times in [start, end).
+typedef struct ch_delete {
+    ch_bytes_t match;       /* selector text, at most 64 KiB */
+    int64_t start, end;     /* CH_TIME_MIN, CH_TIME_MAX: unbounded */
+    ch_identity_t identity; /* takes its place in the producer's sequence */
+} ch_delete_t;
+
+typedef struct ch_delete_result {
+    ch_append_state_t state; /* TAKEN, DUPLICATE, GAP or FENCED */
+    /* TAKEN, DUPLICATE: done and durable once the durable lsn reaches it */
+    uint64_t lsn;
+    uint64_t expected; /* GAP: the seq that comes next */
+    /* TAKEN: the state just before, for ch_view_count; whole once `lsn` is durable; the caller's.
+     * NULL when nothing can match. */
+    ch_view_t *before;
+} ch_delete_result_t;
+
+/// Writer: log a delete of all that was appended before it. Reads stop to see those points when its
+/// record is durable. A full disk does not stop it. Errors: CH_ERR_PARSE (the selector), CH_ERR_LIMIT
+/// (a regex gave up, or too many deletes wait to be merged into tables), CH_ERR_NOSPACE (the disk is
+/// full and the log's window too), CH_ERR_CLOSED; then nothing happened and no seq is consumed.
+ch_status_t ch_engine_delete(ch_engine_t *engine, const ch_delete_t *delete,
+                             ch_delete_result_t *result_out) CH_MUST_CHECK;
+
 /// May the writer append now? False: the WAL window or the memtable budget is full, or the disk
 /// is; on_progress tells when to ask again.
 bool ch_engine_ready(ch_engine_t *engine);
@@ -153,6 +177,12 @@ const ch_source_t *ch_view_source(const ch_view_t *view);
 /// valid until the view is destroyed. CH_NOT_FOUND when there is none.
 ch_status_t ch_view_get(ch_view_t *view, ch_bytes_t name, ch_bytes_t labels, int64_t time,
                         int64_t *time_out, ch_value_t *value_out);
+
+/// How many points of how many series lie in [start, end). Errors: CH_ERR_TIMEOUT past `deadline_ns`
+/// (monotonic; 0: none), with what was counted so far; CH_ERR_CORRUPT, CH_ERR_IO, CH_ERR_LIMIT.
+ch_status_t ch_view_count(ch_view_t *view, const ch_selector_t *selector, int64_t start,
+                          int64_t end, const ch_clock_t *clock, int64_t deadline_ns,
+                          uint64_t *points_out, uint64_t *series_out);
 
 /// Label names, or the values of `label` ("__name__" for names), in byte order, of series that
 /// match (`selector` NULL: all). Stops when visit returns false.
