@@ -127,6 +127,10 @@ ch_session_check(ch_session_map_t *map, const ch_identity_t *identity,
     }
     if (identity->seq == session->consumed + 1)
         return CH_APPEND_TAKEN;
+#ifdef CH_FAULT_SESSION_GAP_TAKEN
+    if (session->gaps > 0)
+        return CH_APPEND_TAKEN;
+#endif
     session->gaps++;
     session->gap = true;
     return CH_APPEND_GAP;
