@@ -125,6 +125,9 @@ ch_engine_try_resume(ch_engine_t *engine)
     if (!held || ch_wal_pending_bytes(engine->wal) > 0 ||
         ch_engine_reserve_fill(engine) < 0)
         return;
+#ifdef CH_FAULT_ENGINE_NO_RESUME
+    return;
+#endif
     (void)pthread_mutex_lock(&engine->mutex);
     engine->held = engine->reserve_spent = false;
     (void)pthread_mutex_unlock(&engine->mutex);
