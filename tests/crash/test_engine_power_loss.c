@@ -105,6 +105,21 @@ append_beside_flush(void *context, ch_simfs_t *simfs, ch_simfs_call_t call,
     ch_rig_append(beside->rig, true);
 }
 
+static void
+note_points(void *context, const ch_stat_t *stat)
+{
+    if (strcmp(stat->name, "engine.points") == 0)
+        *(double *)context = stat->value;
+}
+
+static double
+points_of(ch_engine_t *engine)
+{
+    double points = 0;
+    ch_engine_stats(engine, note_points, &points);
+    return points;
+}
+
 /* A flush retires the log, and stores the sessions, as of the memtable switch: not of its end. */
 static void
 test_flush_speaks_of_the_switch(void **state)
@@ -117,7 +132,10 @@ test_flush_speaks_of_the_switch(void **state)
     for (int round = 0; round < 5; round++) {
         uint64_t ignored;
         beside_t beside = {.rig = &rig};
-        ch_rig_append(&rig, true);
+        double before = points_of(rig.engine);
+        do /* a batch may be empty, and nothing but empty ones makes no table */
+            ch_rig_append(&rig, true);
+        while (points_of(rig.engine) == before);
         assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
         ch_simfs_observe(rig.simfs, CH_SIMFS_WRITE, append_beside_flush, &beside);
         if (ch_engine_flush(rig.engine, &ignored) < 0)
