@@ -42,7 +42,7 @@ def build(name, program):
 def command_of(program):
     if program.endswith(".py"):
         path = glob.glob(os.path.join(SOURCE, "tests", "*", program))[0]
-        return ["/usr/bin/python3", "-B", "-m", "unittest", "discover", "-s",
+        return ["/usr/bin/python3", "-B", "-m", "unittest", "discover", "-f", "-s",
                 os.path.dirname(path), "-p", program]
     command = [os.path.join(BUILD, "bin", program)]
     if program.startswith("replay_"):

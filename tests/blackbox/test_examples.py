@@ -31,6 +31,15 @@ class Examples(NodeTest):
         self.assertEqual(self.ok("get", key='greenhouse.temperature{bed="3"}')["value"], 21.0)
         self.assertIs(self.ok("get", key="door.open")["value"], True)
 
+    @staticmethod
+    def why_no_node(modules):
+        """./dev test, which tries to get them, leaves its reason beside the modules."""
+        try:
+            with open(os.path.join(os.path.dirname(modules), "why")) as file:
+                return file.read().strip()
+        except OSError:
+            return "node with zeromq and @msgpack/msgpack is not here (CH_NODE_MODULES)"
+
     def test_node(self):
         """Modules are looked for beside the program and above: CH_NODE_MODULES says where ours are."""
         source = os.environ.get("CH_SOURCE_DIR", ".")
@@ -39,7 +48,7 @@ class Examples(NodeTest):
         modules = [f for f in folders if os.path.isdir(os.path.join(f, "zeromq"))
                    and os.path.isdir(os.path.join(f, "@msgpack", "msgpack"))]
         if not shutil.which("node") or not modules:
-            self.skipTest("node with zeromq and @msgpack/msgpack is not here (CH_NODE_MODULES)")
+            self.skipTest("the example for Node: " + self.why_no_node(folders[0]))
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(os.path.join(EXAMPLES, "producer.mjs"), folder)
             os.symlink(os.path.abspath(modules[0]), os.path.join(folder, "node_modules"))

@@ -69,3 +69,23 @@ quietly() {
         return 1
     }
 }
+
+# What docs/examples/producer.mjs needs, into build/npm. A machine without npm or a network goes without it,
+# and the example's test skips with the reason that is left in build/npm/why; the next try is an hour
+# later. No scripts of packages are run: the parts built for this system come with them.
+prepare_npm() {
+    local folder=$CH_ROOT/build/npm
+    [ -n "${CH_NODE_MODULES:-}" ] && return
+    export CH_NODE_MODULES=$folder/node_modules
+    { [ -e "$folder/ready" ] || [ -n "$(find "$folder/why" -mmin -60 2>/dev/null)" ]; } && return
+    mkdir -p "$folder"
+    if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
+        echo "node and npm are not installed" >"$folder/why"
+    elif timeout 60 npm install --prefix "$folder" --no-save --no-audit --no-fund --no-package-lock \
+        --ignore-scripts --fetch-retries=0 zeromq@6 @msgpack/msgpack@3 </dev/null >"$folder/log" 2>&1; then
+        touch "$folder/ready"
+        rm -f "$folder/why"
+    else
+        echo "npm could not install zeromq and @msgpack/msgpack; see build/npm/log" >"$folder/why"
+    fi
+}

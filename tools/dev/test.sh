@@ -14,6 +14,7 @@ done
 
 need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
 build_preset "$preset"
+prepare_npm
 
 launcher=()
 case $preset in
