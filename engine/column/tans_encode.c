@@ -239,8 +239,8 @@ set_shares(coder_t *coder, const uint32_t *frequencies, size_t m)
 static void
 build_coder(coder_t *coder)
 {
-    uint8_t symbols[CH_TANS_TABLE_MAX];
-    uint16_t places[SYMBOLS_MAX];
+    uint8_t symbols[CH_TANS_TABLE_MAX] = {0};
+    uint16_t places[SYMBOLS_MAX] = {0};
     unsigned size = 1u << coder->log, before = 0;
     for (unsigned i = 0; i < coder->symbols; i++) {
         unsigned share = coder->shares[i];
@@ -375,6 +375,7 @@ ch_tans_encode(ch_column_scratch_t *scratch, const int64_t *residuals, size_t m,
     uint8_t header[HEADER_BYTES_MAX], *end = header, *start = to;
     uint32_t states[CH_TANS_LANES];
     size_t bits[CH_TANS_STREAMS];
+    CH_ASSERT(m > 0);
     uint64_t raw = take_tokens(scratch, &coder, residuals, m, base, plan->subdivision);
     build_coder(&coder);
     run_states(scratch, &coder, m, states, bits);
