@@ -249,12 +249,26 @@ view_read(void *context, const ch_series_ref_t *series, int64_t start, int64_t e
 
 /* ---- summarise ---- */
 
-/* What each table has of the series in [start, end). */
+/* What each table and memtable has of the series in [start, end). */
 typedef struct parts {
     ch_summary_t *items;
     size_t count, capacity;
     uint64_t decoded; /* in vain: for tables that have no point in range */
 } parts_t;
+
+static void
+add_part(parts_t *parts, const ch_summary_t *part)
+{
+    if (part->count == 0) {
+        parts->decoded += part->decoded;
+        return;
+    }
+    if (parts->count == parts->capacity) {
+        parts->capacity = parts->capacity ? 2 * parts->capacity : 8;
+        parts->items = ch_realloc(parts->items, parts->capacity * sizeof *parts->items);
+    }
+    parts->items[parts->count++] = *part;
+}
 
 static ch_status_t
 summarise_tables(const ch_view_t *view, const ch_series_ref_t *series, int64_t start,
@@ -269,19 +283,29 @@ summarise_tables(const ch_view_t *view, const ch_series_ref_t *series, int64_t s
         ch_status_t status = ch_sstable_summarise(table->sstable, series->name,
                                                   series->labels, start, end, &part);
         if (status < 0)
-            return status == CH_ERR_UNSUPPORTED ? CH_NOT_FOUND : status;
-        if (status == CH_NOT_FOUND || part.count == 0) {
-            parts->decoded += part.decoded;
-            continue;
-        }
-        if (parts->count == parts->capacity) {
-            parts->capacity = parts->capacity ? 2 * parts->capacity : 8;
-            parts->items =
-                ch_realloc(parts->items, parts->capacity * sizeof *parts->items);
-        }
-        parts->items[parts->count++] = part;
+            return status;
+        if (status == CH_OK)
+            add_part(parts, &part);
     }
     return CH_OK;
+}
+
+/* A memtable has no headers, but few points of a series: those of its last minutes. */
+static ch_status_t
+summarise_memtable(ch_view_t *view, const ch_shared_memtable_t *memtable, uint32_t series,
+                   int64_t start, int64_t end, parts_t *parts)
+{
+    ch_summary_t part = {0};
+    if (!memtable)
+        return CH_OK;
+    ch_points_clear(&view->part);
+    ch_memtable_read(memtable->memtable, series, view->lsn, start, end, &view->part);
+    part.decoded = view->part.count;
+    ch_status_t status =
+        ch_sstable_summarise_points(&view->part, 0, view->part.count, &part);
+    if (status >= 0)
+        add_part(parts, &part);
+    return status;
 }
 
 static int
@@ -293,22 +317,28 @@ by_first_time(const void *a, const void *b)
 }
 
 /* Headers answer only where no two parts of the series overlap in the range: otherwise a point may have
- * been overwritten; and where no delete may have taken one. Tables are in order of age, which need not
- * be that of time. */
+ * been overwritten; and where no delete may have taken one. Parts come in any order of time. */
 static ch_status_t
 view_summarise(void *context, const ch_series_ref_t *series, int64_t start, int64_t end,
                ch_summary_t *summary_out)
 {
     ch_view_t *view = context;
+    const ch_version_t *version = view->version;
+    uint32_t id = series->id;
     ch_summary_t sum = {0};
     parts_t parts = {0};
-    if (memtables_may_hold(view, series->id, start, end))
-        return CH_NOT_FOUND;
 #ifndef CH_FAULT_SUMMARY_DELETES_IGNORED
-    if (gather_erasures(view, series->id, start, end))
+    if (gather_erasures(view, id, start, end))
         return CH_NOT_FOUND;
 #endif
-    ch_status_t status = summarise_tables(view, series, start, end, &parts);
+    ch_status_t status =
+        summarise_memtable(view, version->active, id, start, end, &parts);
+    if (status >= 0)
+        status = summarise_memtable(view, version->immutable, id, start, end, &parts);
+    if (status >= 0)
+        status = summarise_tables(view, series, start, end, &parts);
+    if (status == CH_ERR_UNSUPPORTED)
+        status = CH_NOT_FOUND;
     if (parts.count > 1)
         qsort(parts.items, parts.count, sizeof *parts.items, by_first_time);
     for (size_t i = 0; status == CH_OK && i < parts.count; i++) {

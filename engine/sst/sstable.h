@@ -104,6 +104,11 @@ ch_status_t ch_sstable_summarise(ch_sstable_t *sstable, ch_bytes_t name,
                                  ch_bytes_t labels, int64_t start, int64_t end,
                                  ch_summary_t *summary) CH_MUST_CHECK;
 
+/// Add the points [from, to) of a run in memory, which lie behind all that the summary holds.
+/// CH_ERR_UNSUPPORTED when there are strings or NaN among them.
+ch_status_t ch_sstable_summarise_points(const ch_points_t *points, size_t from, size_t to,
+                                        ch_summary_t *summary) CH_MUST_CHECK;
+
 /// Check every block's checksum, as it is on the disk now; CH_ERR_CORRUPT with the first bad range in the text.
 ch_status_t ch_sstable_verify(ch_sstable_t *sstable) CH_MUST_CHECK;
 

@@ -299,10 +299,11 @@ summarise_run(const ch_points_t *points, size_t from, size_t to, ch_summary_t *p
     return !nan;
 }
 
-static ch_status_t
-summarise_points(const ch_points_t *points, size_t from, size_t to, ch_summary_t *summary)
+ch_status_t
+ch_sstable_summarise_points(const ch_points_t *points, size_t from, size_t to,
+                            ch_summary_t *summary)
 {
-    ch_summary_t part = {0};
+    ch_summary_t part = {.decoded = 0};
     bool possible = true;
     if (from >= to)
         return CH_OK;
@@ -363,8 +364,8 @@ summarise_chunk(lookup_t *lookup, uint32_t at, uint32_t c, int64_t start, int64_
     if (status < 0)
         return status;
     summary->decoded += points->count;
-    return summarise_points(points, place_of(points, start), place_of_end(points, end),
-                            summary);
+    return ch_sstable_summarise_points(points, place_of(points, start),
+                                       place_of_end(points, end), summary);
 }
 
 static ch_status_t

@@ -313,13 +313,11 @@ test_a_bite_of_a_long_series_costs_a_bite(void **state)
 }
 
 static ch_status_t
-summarise_long(ch_rig_t *rig, int64_t start, int64_t end, ch_summary_t *sum)
+summarise_now(ch_rig_t *rig, int64_t start, int64_t end, ch_summary_t *sum)
 {
     ch_selector_t *selector = NULL;
     ch_view_t *view = NULL;
     ch_series_list_t list = {0};
-    uint64_t lsn;
-    assert_int_equal(ch_engine_flush(rig->engine, &lsn), CH_OK);
     assert_int_equal(ch_selector_parse(ch_bytes_text("long"), &selector), CH_OK);
     assert_int_equal(ch_view_open(rig->engine, &view), CH_OK);
     const ch_source_t *source = ch_view_source(view);
@@ -332,6 +330,38 @@ summarise_long(ch_rig_t *rig, int64_t start, int64_t end, ch_summary_t *sum)
     ch_view_destroy(&view);
     ch_selector_destroy(&selector);
     return status;
+}
+
+static ch_status_t
+summarise_long(ch_rig_t *rig, int64_t start, int64_t end, ch_summary_t *sum)
+{
+    uint64_t lsn;
+    assert_int_equal(ch_engine_flush(rig->engine, &lsn), CH_OK);
+    return summarise_now(rig, start, end, sum);
+}
+
+/* Goal: points that are not flushed yet do not keep headers from answering for those that are, unless they
+ * overlap. */
+static void
+test_headers_answer_beside_a_memtable(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_summary_t sum;
+    ch_rig_init(&rig, ch_test_seed());
+    append_run(&rig, 0, 1, LONG_BATCH, 1.0);
+    assert_int_equal(summarise_long(&rig, CH_TIME_MIN, CH_TIME_MAX, &sum), CH_OK);
+    assert_int_equal(sum.decoded, 0);
+    append_run(&rig, LONG_BATCH, 1, 100, 2.0);
+    assert_int_equal(summarise_now(&rig, CH_TIME_MIN, CH_TIME_MAX, &sum), CH_OK);
+    assert_int_equal(sum.decoded, 100);
+    assert_true(sum.count == LONG_BATCH + 100 && sum.sum == LONG_BATCH + 200);
+    assert_true(sum.first == 1 && sum.last == 2 && sum.max == 2 && !sum.falls);
+    append_run(&rig, LONG_BATCH - 1, 1, 2, 7.0);
+    assert_int_equal(summarise_now(&rig, CH_TIME_MIN, CH_TIME_MAX, &sum), CH_NOT_FOUND);
+    assert_int_equal(summarise_now(&rig, LONG_BATCH, CH_TIME_MAX, &sum), CH_OK);
+    assert_true(sum.count == 100 && sum.first == 7 && sum.falls);
+    ch_rig_release(&rig);
 }
 
 /* Goal: headers of several tables answer for a series wherever its parts do not overlap, in whatever order
@@ -519,6 +549,7 @@ main(void)
         cmocka_unit_test(test_a_stop_leaves_one_segment),
         cmocka_unit_test(test_refusals_alone_force_a_flush),
         cmocka_unit_test(test_a_bite_of_a_long_series_costs_a_bite),
+        cmocka_unit_test(test_headers_answer_beside_a_memtable),
         cmocka_unit_test(test_headers_of_tables_in_any_order_answer),
         cmocka_unit_test(test_second_open_is_refused),
         cmocka_unit_test(test_lost_manifest_is_not_made_anew),
