@@ -192,13 +192,17 @@ read_tables(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64
 
 static void
 read_memtable(ch_view_t *view, ch_shared_memtable_t *memtable, uint32_t series,
-              int64_t start, int64_t end, ch_points_t *points)
+              int64_t start, int64_t *end, size_t points_max, ch_points_t *points)
 {
     if (!memtable)
         return;
     ch_points_clear(&view->part);
-    ch_memtable_read_erased(memtable->memtable, series, view->lsn, start, end,
-                            view->erasures.items, view->erasures.count, &view->part);
+    if (view->erasures.count)
+        ch_memtable_read_erased(memtable->memtable, series, view->lsn, start, *end,
+                                view->erasures.items, view->erasures.count, &view->part);
+    else
+        *end = ch_memtable_read_first(memtable->memtable, series, view->lsn, start, *end,
+                                      points_max, &view->part);
     lay_over(view, points);
 }
 
@@ -212,8 +216,10 @@ read_piece(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64_
     ch_status_t status = read_tables(view, series, start, &complete, points_max, points);
     if (status < 0)
         return status;
-    read_memtable(view, view->version->immutable, series->id, start, complete, points);
-    read_memtable(view, view->version->active, series->id, start, complete, points);
+    read_memtable(view, view->version->immutable, series->id, start, &complete,
+                  points_max, points);
+    read_memtable(view, view->version->active, series->id, start, &complete, points_max,
+                  points);
     while (complete < *end && points->count > 0 &&
            points->times[points->count - 1] >= complete)
         points->count--;

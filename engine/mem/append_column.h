@@ -185,9 +185,11 @@ typedef struct ch_append_erasures {
 } ch_append_erasures_t;
 
 /// Reader: append the cut's points in [start, end] to `points`, sorted by time, of equal times the
-/// last one only. `erasures` NULL: none.
-void ch_append_cut_read(const ch_append_cut_t *cut, int64_t start, int64_t end,
-                        const ch_append_erasures_t *erasures, ch_points_t *points);
+/// last one only. `erasures` NULL: none. Then, of a cut in strict order, no more than `points_max` and a
+/// chunk: false when it stopped there, and points may follow.
+bool ch_append_cut_read(const ch_append_cut_t *cut, int64_t start, int64_t end,
+                        const ch_append_erasures_t *erasures, size_t points_max,
+                        ch_points_t *points);
 
 /// Reader: the newest point at or before `time`; strings stay in the arena.
 ch_status_t ch_append_cut_newest(const ch_append_cut_t *cut, int64_t time,

@@ -104,8 +104,9 @@ first_chunk(const ch_append_cut_t *cut, int64_t start)
     return chunk;
 }
 
+/* Until `points` has `enough` of them. */
 static void
-gather_ordered(const ch_append_cut_t *cut, int64_t start, int64_t end,
+gather_ordered(const ch_append_cut_t *cut, int64_t start, int64_t end, size_t enough,
                ch_points_t *points)
 {
     for (const ch_append_chunk_t *chunk = first_chunk(cut, start);; chunk = chunk->next) {
@@ -113,7 +114,7 @@ gather_ordered(const ch_append_cut_t *cut, int64_t start, int64_t end,
         uint32_t count = cut_points_of(cut, chunk);
         uint32_t to = upper_bound(times, count, end);
         append_slice(points, chunk, lower_bound(times, count, start), to);
-        if (chunk == cut->chunk || to < count)
+        if (chunk == cut->chunk || to < count || points->count >= enough)
             return;
     }
 }
@@ -252,23 +253,27 @@ drop_ties(ch_points_t *points, size_t first)
     points->count = kept;
 }
 
-void
+bool
 ch_append_cut_read(const ch_append_cut_t *cut, int64_t start, int64_t end,
-                   const ch_append_erasures_t *erasures, ch_points_t *points)
+                   const ch_append_erasures_t *erasures, size_t points_max,
+                   ch_points_t *points)
 {
     if (start > end)
-        return;
-    size_t first = points->count;
+        return true;
+    size_t first = points->count, enough = SIZE_MAX;
+    if (!erasures && cut->order == CH_APPEND_STRICT && points_max < SIZE_MAX - first)
+        enough = first + points_max + 1;
     if (erasures)
         gather_kept(cut, start, end, erasures, points);
     else if (cut->order == CH_APPEND_DISORDERED)
         gather_any(cut, start, end, points);
     else
-        gather_ordered(cut, start, end, points);
+        gather_ordered(cut, start, end, enough, points);
     if (cut->order == CH_APPEND_DISORDERED)
         sort_points(points, first);
     if (cut->order != CH_APPEND_STRICT)
         drop_ties(points, first);
+    return points->count < enough;
 }
 
 static ch_status_t

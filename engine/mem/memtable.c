@@ -276,6 +276,19 @@ series_cut(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
         column, offset > UINT32_MAX ? UINT32_MAX : (uint32_t)offset, cut_out);
 }
 
+int64_t
+ch_memtable_read_first(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
+                       int64_t start, int64_t end, size_t points_max, ch_points_t *points)
+{
+    ch_append_cut_t cut;
+    if (end == INT64_MIN || !series_cut(memtable, series, lsn_max, &cut) ||
+        ch_append_cut_read(&cut, start, end == INT64_MAX ? end : end - 1, NULL,
+                           points_max, points))
+        return end;
+    int64_t last = points->times[points->count - 1];
+    return last < INT64_MAX ? last + 1 : end;
+}
+
 void
 ch_memtable_read_erased(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
                         int64_t start, int64_t end, const ch_erasure_t *erasures,
@@ -285,8 +298,8 @@ ch_memtable_read_erased(const ch_memtable_t *memtable, uint32_t series, uint64_t
     if (end == INT64_MIN || !series_cut(memtable, series, lsn_max, &cut))
         return;
     ch_append_erasures_t hidden = {erasures, count, memtable->lsn_base};
-    ch_append_cut_read(&cut, start, end == INT64_MAX ? end : end - 1,
-                       count ? &hidden : NULL, points);
+    (void)ch_append_cut_read(&cut, start, end == INT64_MAX ? end : end - 1,
+                             count ? &hidden : NULL, SIZE_MAX, points);
 }
 
 void

@@ -40,6 +40,12 @@ uint64_t ch_memtable_lsn_last(const ch_memtable_t *memtable);
 void ch_memtable_read(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
                       int64_t start, int64_t end, ch_points_t *points);
 
+/// The first of them: of a series that came in order no more than `points_max` and a chunk. Returns
+/// the time before which all are there; `end` when nothing was left out.
+int64_t ch_memtable_read_first(const ch_memtable_t *memtable, uint32_t series,
+                               uint64_t lsn_max, int64_t start, int64_t end,
+                               size_t points_max, ch_points_t *points);
+
 /// The same without the points that a delete hides: lsn below an erasure's, time in its range. Slower:
 /// every point of the series from `start` on is looked at.
 void ch_memtable_read_erased(const ch_memtable_t *memtable, uint32_t series,
