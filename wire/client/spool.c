@@ -11,6 +11,7 @@
 #include "ch/buffer.h"
 #include "ch/coding.h"
 #include "ch/cursor.h"
+#include "ch/limits.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -162,33 +163,32 @@ read_file(int fd, ch_buffer_t *out)
 
 /* Who sent a frame, and its number. */
 static bool
-frame_identity(ch_bytes_t frame, char *producer, uint64_t *epoch, uint64_t *seq)
+frame_identity(ch_bytes_t frame, char producer[CH_PRODUCER_BYTES_MAX + 1],
+               uint64_t *epoch, uint64_t *seq)
 {
     ch_cursor_t cursor = ch_cursor(frame);
     ch_item_t map, key, value;
-    int found = 0;
+    producer[0] = 0;
+    *epoch = *seq = 0;
     if (!ch_cursor_next(&cursor, &map) || map.kind != CH_ITEM_MAP)
         return false;
-    for (uint32_t i = 0; i < map.count && found < 3; i++) {
+    for (uint32_t i = 0; i < map.count && !(producer[0] && *epoch && *seq); i++) {
         if (!ch_cursor_next(&cursor, &key))
             return false;
         ch_cursor_t at = cursor;
         if (!ch_cursor_next(&at, &value) || !ch_cursor_skip(&cursor, NULL))
             return false;
         if (ch_item_is(&key, "producer") && value.kind == CH_ITEM_STR &&
-            value.bytes.size <= 64) {
+            value.bytes.size <= CH_PRODUCER_BYTES_MAX) {
             memcpy(producer, value.bytes.data, value.bytes.size);
             producer[value.bytes.size] = 0;
-            found++;
         } else if (ch_item_is(&key, "epoch") && value.kind == CH_ITEM_INT) {
             *epoch = value.u64;
-            found++;
         } else if (ch_item_is(&key, "seq") && value.kind == CH_ITEM_INT) {
             *seq = value.u64;
-            found++;
         }
     }
-    return found == 3;
+    return producer[0] && *epoch && *seq;
 }
 
 /* The record at the front of `left`; false when it is not whole. */
@@ -218,7 +218,7 @@ fail_reading(reading_t *reading, uint64_t number, size_t offset, const char *wha
 static bool
 take_frame(reading_t *reading, spool_file_t *file, size_t offset, ch_bytes_t frame)
 {
-    char producer[65];
+    char producer[CH_PRODUCER_BYTES_MAX + 1];
     uint64_t epoch = 0, seq = 0;
     if (!frame_identity(frame, producer, &epoch, &seq))
         return fail_reading(reading, file->number, offset, "a batch without identity");
@@ -270,7 +270,7 @@ highest_epoch(const ch_buffer_t *contents, size_t count)
     uint64_t highest = 0;
     for (size_t i = 0; i < count; i++) {
         ch_bytes_t frame;
-        char producer[65];
+        char producer[CH_PRODUCER_BYTES_MAX + 1];
         uint64_t epoch = 0, seq;
         if (contents[i].size > sizeof magic &&
             next_record(ch_bytes(contents[i].data + sizeof magic,
