@@ -94,10 +94,12 @@ label_lines(const chq_plot_t *plot, int lines, char (*labels)[CHQ_PLOT_TEXT_BYTE
 {
     int wanted = lines / 2 < 5 ? lines / 2 : 5, width = 0;
     double tick = chq_plot_tick(plot->high - plot->low, wanted > 1 ? wanted : 1);
-    for (double at = ceil(plot->low / tick - 1e-9); at * tick <= plot->high + tick * 1e-6;
-         at++) {
-        int line = (int)lround(chq_plot_y(plot, at * tick, lines * 4 - 1)) / 4;
-        chq_plot_number(plot, at * tick, tick, labels[line]);
+    double first = ceil(plot->low / tick - 1e-9);
+    int count = (int)(plot->high / tick + 1e-6 - first) + 1;
+    for (int i = 0; i < count; i++) {
+        double value = (first + i) * tick;
+        int line = (int)lround(chq_plot_y(plot, value, lines * 4 - 1)) / 4;
+        chq_plot_number(plot, value, tick, labels[line]);
         int size = (int)strlen(labels[line]);
         width = size > width ? size : width;
     }

@@ -111,7 +111,8 @@ draw_legend(const chq_plot_t *plot, FILE *to, frame_t frame, int columns)
     char text[4 * CHQ_PLOT_TEXT_BYTES];
     for (size_t r = 0; r < plot->run_count; r++) {
         double x = frame.left + frame.width / columns * (double)(r % (size_t)columns);
-        double y = frame.top + frame.height + AXIS + ROW * (double)(r / (size_t)columns);
+        size_t row = r / (size_t)columns;
+        double y = frame.top + frame.height + AXIS + ROW * (double)row;
         (void)fprintf(to,
                       "<path class=\"run%s key\" stroke=\"%s\" d=\"M%.1f %.1fh16\"/>"
                       "<text x=\"%.1f\" y=\"%.1f\" fill=\"#222\">",
