@@ -182,7 +182,7 @@ main(int argc, char **argv)
     ch_engine_options_init(&setup.options);
     setup.options.path = setup.path;
     setup.options.background_threads = 0;
-    setup.options.memory_limit = UINT64_C(16) << 30;
+    setup.options.memory_limit = UINT64_C(64) << 30;
     setup.options.memtable_bytes = UINT64_C(8) << 30; /* a table is a round */
     setup.options.limits.series = 100000000;
     double before = rss_mib(), spent = -now_s();

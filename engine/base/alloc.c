@@ -1,13 +1,30 @@
 #include "ch/alloc.h"
 
 #include <malloc.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+/* What is as large as this is wanted in pages of 2 MiB: the first touch of five hundred small ones
+ * costs far more than that of a large one. */
+enum { LARGE_BYTES = 16 << 20, LARGE_PAGE = 2 << 20 };
+
+static void
+want_large_pages(void *memory, size_t size)
+{
+    uintptr_t from = ((uintptr_t)memory + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1);
+    uintptr_t to = ((uintptr_t)memory + size) & ~(uintptr_t)(LARGE_PAGE - 1);
+    if (from < to)
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* a wish */
+}
 
 static void *
 require(void *memory, size_t size)
 {
+    if (memory && size >= LARGE_BYTES)
+        want_large_pages(memory, size);
     if (memory || size == 0)
         return memory;
     (void)fprintf(stderr, "cityhall: out of memory (%zu bytes)\n", size);
@@ -49,6 +66,15 @@ void
 ch_free(void *memory)
 {
     free(memory);
+}
+
+void
+ch_touch(void *memory, size_t size)
+{
+    uintptr_t from = ((uintptr_t)memory + 4095) & ~(uintptr_t)4095;
+    uintptr_t to = ((uintptr_t)memory + size) & ~(uintptr_t)4095;
+    if (from < to) /* an older kernel says no: then the first use does it */
+        (void)madvise((void *)from, to - from, MADV_POPULATE_WRITE);
 }
 
 void

@@ -1,9 +1,10 @@
 /* engine.c - open, recover, close: the pieces put together.
  *
- * Start     lock; manifest read; tables opened and their keys interned; WAL replayed above the flushed
- *           lsn through the code that appends use. Only then is it known that the manifest told of
- *           all there is (a log that begins later says it did not): it is written anew, and strays
- *           are removed. Then, and only then, the threads start and somebody may ask.
+ * Start     lock; manifest read; catalogue of series read; tables opened, and the keys interned of those
+ *           that it does not cover; WAL replayed above the flushed lsn through the code that appends
+ *           use. Only then is it known that the manifest told of all there is (a log that begins
+ *           later says it did not): it is written anew, and strays are removed. Then, and only then,
+ *           the threads start and somebody may ask.
  */
 #include "db/engine_state.h"
 
@@ -31,6 +32,7 @@ ch_engine_options_init(ch_engine_options_t *options)
         .wal_window_bytes = 8ull << 20,
         .memtable_bytes = 64ull << 20,
         .memory_limit = 1ull << 30,
+        .catalogue_series_min = 10000,
         .limits = ch_limits_default(),
     };
 }
@@ -253,7 +255,7 @@ open_tables(ch_engine_t *engine)
                              "%s is missing, the manifest names it; restore it "
                              "from a copy",
                              path);
-        if (status >= 0)
+        if (status >= 0 && state->tables[count].info.lsn_max > engine->catalogue.lsn)
             status = ch_sstable_keys(sstable, intern_key, engine);
         if (status >= 0) {
             tables[count] = ch_table_new(engine->options.fs, path, 0, ch_take(&sstable));
@@ -387,6 +389,11 @@ open_directories(ch_engine_t *engine)
         status = ch_fs_mkdir(fs, engine->wal_path);
     if (status >= 0)
         status = ch_fs_mkdir(fs, engine->sst_path);
+    if (status >= 0) {
+        char *catalogue = ch_engine_path(engine->path, "catalogue");
+        status = ch_fs_mkdir(fs, catalogue);
+        ch_free(catalogue);
+    }
     if (status >= 0)
         status = ch_fs_sync_dir(fs, engine->path);
     if (status < 0)
@@ -430,6 +437,8 @@ recover(ch_engine_t *engine)
         status = remove_strays(engine);
 #endif
     if (status >= 0)
+        ch_catalogue_load(engine);
+    if (status >= 0)
         status = open_tables(engine);
     if (status >= 0)
         status = open_wal(engine);
@@ -449,10 +458,11 @@ recover(ch_engine_t *engine)
     }
     engine->recovery_ns = ch_clock_monotonic_ns(engine->options.clock) - started;
     ch_log(engine->options.log, CH_LOG_INFO, "engine", "open",
-           "tables=%zu series=%u lsn=%" PRIu64 " replayed=%" PRIu64 " took_ms=%" PRId64,
+           "tables=%zu series=%u from_catalogue=%u lsn=%" PRIu64 " replayed=%" PRIu64
+           " took_ms=%" PRId64,
            state->table_count, ch_series_table_count(engine->series),
-           ch_wal_durable_lsn(engine->wal), engine->recovered_records,
-           engine->recovery_ns / 1000000);
+           engine->catalogue.loaded, ch_wal_durable_lsn(engine->wal),
+           engine->recovered_records, engine->recovery_ns / 1000000);
     return CH_OK;
 }
 
@@ -487,10 +497,13 @@ ch_engine_open(const ch_engine_options_t *options, ch_engine_t **engine_out)
     engine->index = ch_label_index_new();
     engine->states = ch_series_states_new();
     engine->sessions = ch_session_map_new();
-    engine->cache = ch_block_cache_new(options->memory_limit / CH_ENGINE_CACHE_PART);
+    engine->memory = ch_engine_memory_plan(options->memory_limit, options->memtable_bytes,
+                                           options->wal_window_bytes);
+    engine->cache = ch_block_cache_new(options->memory_limit / 4);
     init_sync(engine);
     ch_status_t status = recover(engine);
     if (status >= 0) {
+        ch_engine_memory_fit(engine);
         ch_engine_threads_start(engine);
         *engine_out = ch_take(&engine);
     }

@@ -9,11 +9,14 @@
 #define CH_DB_ENGINE_STATE_H
 
 #include "ch/engine.h"
+#include "db/catalogue.h"
 #include "db/manifest.h"
+#include "db/memory.h"
 #include "db/series_state.h"
 #include "db/session.h"
 #include "db/version.h"
 #include "index/label_index.h"
+#include "mem/arena.h"
 #include "mem/series_table.h"
 #include "os/thread.h"
 #include "wal/wal.h"
@@ -23,7 +26,6 @@ enum {
     CH_ENGINE_RESERVE_BYTES_SMALL = 4 << 20, /* on a disk below RESERVE_DISK_SMALL */
     CH_ENGINE_RESERVE_DISK_SMALL = 256 << 20,
     CH_ENGINE_ZERO_AHEAD_BYTES = 4 << 20, /* of the log, before it is needed */
-    CH_ENGINE_CACHE_PART = 4,             /* blocks take one in ... of the memory limit */
     CH_ENGINE_RETRY_MS = 200,             /* how often a full disk is asked again */
     CH_ENGINE_SEGMENTS_MAX = 4096,        /* unretired WAL segments that force a flush */
 };
@@ -44,6 +46,10 @@ struct ch_engine {
     ch_label_index_t *index;
     ch_series_states_t *states;
     ch_block_cache_t *cache; /* of all tables' blocks; outlives every version */
+    ch_memory_plan_t memory;
+    uint64_t cache_budget;  /* W */
+    uint64_t tables_memory; /* W: as of the last fit */
+    uint32_t fitted_series; /* W */
 
     ch_memtable_t *active; /* W: the version's active memtable */
 
@@ -71,6 +77,7 @@ struct ch_engine {
     bool closed;       /* W */
     char failure[256]; /* written once before `failed` */
 
+    ch_catalogue_t catalogue; /* F */
     uint64_t reserve_bytes;
     uint64_t next_file; /* F */
     uint32_t *order;    /* F: series ids in key order */

@@ -7,6 +7,7 @@ typedef struct snapshot {
     uint64_t memtable_bytes, memtable_points, immutable_points;
     uint64_t tables, table_bytes, table_points, tombstones;
     ch_block_cache_stats_t cache;
+    ch_memory_use_t memory;
     bool held;
 } snapshot_t;
 
@@ -43,6 +44,7 @@ ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_
     ch_wal_stats(engine->wal, &now.wal);
     take_version(engine, &now);
     now.cache = ch_block_cache_stats(engine->cache);
+    now.memory = ch_engine_memory_use(engine);
     const ch_stat_t stats[] = {
         {"engine.batches", "batches taken since the start", "", COUNTER(batches)},
         {"engine.points", "points taken since the start", "points", COUNTER(points)},
@@ -55,13 +57,26 @@ ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_
         {"engine.held", "batches dropped while the disk was full", "", COUNTER(held)},
         {"engine.series", "series known", "series",
          (double)ch_series_table_count(engine->series)},
-        {"engine.series_refused", "batches refused at limits.series", "",
+        {"engine.series_loaded", "series that the last start read from the catalogue",
+         "series", (double)engine->catalogue.loaded},
+        {"engine.series_refused",
+         "batches refused at limits.series or engine.memory_limit", "",
          COUNTER(series_refused)},
         {"engine.series_bytes", "memory of keys", "bytes",
          (double)ch_series_table_bytes(engine->series)},
         {"engine.index_bytes", "memory of the label index", "bytes",
          (double)ch_label_index_bytes(engine->index)},
         {"engine.disk_full", "1 while writes wait for room on the disk", "", now.held},
+        {"memory.limit", "engine.memory_limit", "bytes",
+         (double)engine->options.memory_limit},
+        {"memory.rest", "what series and cached blocks together may take", "bytes",
+         (double)engine->memory.rest},
+        {"memory.series", "keys, labels and what is remembered of each series", "bytes",
+         (double)now.memory.series},
+        {"memory.tables", "indexes and filters of open tables", "bytes",
+         (double)now.memory.tables},
+        {"memory.memtables", "memtables, and memory kept for the next", "bytes",
+         (double)now.memory.memtables},
         {"memtable.bytes", "memory of the active memtable", "bytes",
          (double)now.memtable_bytes},
         {"memtable.points", "points in the active memtable", "points",

@@ -347,6 +347,7 @@ ch_engine_flush_immutable(ch_engine_t *engine)
 #endif
         (void)pthread_mutex_unlock(&engine->wal_commit_mutex);
         ch_engine_progress(engine);
+        ch_catalogue_save(engine, flush.lsn);
     }
     flush_release(&flush);
     return status < 0 ? flush_failed(engine, status) : CH_OK;

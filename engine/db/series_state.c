@@ -1,6 +1,7 @@
 #include "db/series_state.h"
 
 #include "ch/alloc.h"
+#include "ch/assert.h"
 
 #include <pthread.h>
 
@@ -19,7 +20,8 @@ typedef struct state {
 struct ch_series_states {
     pthread_mutex_t mutex; /* guards everything below */
     state_t **pages;
-    uint32_t page_count;
+    uint32_t page_count; /* also read without it */
+    uint32_t touched_count;
     uint32_t count;
     uint64_t flushed_lsn; /* of the last flush begun */
     uint64_t deleted_lsn; /* of the last delete begun */
@@ -59,15 +61,40 @@ state_of(ch_series_states_t *states, uint32_t series)
     return &states->pages[series / PAGE_SERIES][series % PAGE_SERIES];
 }
 
+static void
+pages_reserve(ch_series_states_t *states, uint32_t count)
+{
+    uint32_t pages = states->page_count;
+    while ((uint64_t)pages * PAGE_SERIES < count)
+        states->pages[pages++] = ch_calloc(PAGE_SERIES, sizeof(state_t));
+    __atomic_store_n(&states->page_count, pages, __ATOMIC_RELAXED);
+}
+
 void
 ch_series_states_add(ch_series_states_t *states, uint32_t series, uint64_t born_lsn)
 {
     (void)pthread_mutex_lock(&states->mutex);
-    while (states->page_count <= series / PAGE_SERIES)
-        states->pages[states->page_count++] = ch_calloc(PAGE_SERIES, sizeof(state_t));
+    pages_reserve(states, series + 1);
     states->count = series + 1;
     *state_of(states, series) = (state_t){
         .born_lsn = born_lsn, .newest = born_lsn ? CH_NEWEST_NONE : CH_NEWEST_UNKNOWN};
+    (void)pthread_mutex_unlock(&states->mutex);
+}
+
+size_t
+ch_series_states_bytes(ch_series_states_t *states)
+{
+    uint32_t pages = __atomic_load_n(&states->page_count, __ATOMIC_RELAXED);
+    return sizeof *states + (size_t)pages * PAGE_SERIES * sizeof(state_t);
+}
+
+/* Zeroed pages say it: of a table, unknown. Those that nobody asks about are never touched. */
+void
+ch_series_states_add_many(ch_series_states_t *states, uint32_t count)
+{
+    (void)pthread_mutex_lock(&states->mutex);
+    pages_reserve(states, count);
+    states->count = count;
     (void)pthread_mutex_unlock(&states->mutex);
 }
 
@@ -81,13 +108,33 @@ ch_series_states_born(ch_series_states_t *states, uint32_t series)
     return lsn;
 }
 
+static void
+touch(ch_series_states_t *states, state_t *state)
+{
+    states->touched_count += !state->touched;
+    state->touched = true;
+}
+
 void
 ch_series_states_touch(ch_series_states_t *states, uint32_t series)
 {
     (void)pthread_mutex_lock(&states->mutex);
     if (!unborn(states, series))
-        state_of(states, series)->touched = true;
+        touch(states, state_of(states, series));
     (void)pthread_mutex_unlock(&states->mutex);
+}
+
+roaring_bitmap_t *
+ch_series_states_touched_set(ch_series_states_t *states, uint32_t count)
+{
+    roaring_bitmap_t *set = roaring_bitmap_create();
+    CH_ASSERT(set != NULL);
+    (void)pthread_mutex_lock(&states->mutex);
+    for (uint32_t i = 0; states->touched_count > 0 && i < count && i < states->count; i++)
+        if (state_of(states, i)->touched)
+            roaring_bitmap_add(set, i);
+    (void)pthread_mutex_unlock(&states->mutex);
+    return set;
 }
 
 bool
@@ -175,7 +222,7 @@ ch_series_states_erase(ch_series_states_t *states, uint32_t series,
     (void)pthread_mutex_lock(&states->mutex);
     if (!unborn(states, series)) {
         state_t *state = state_of(states, series);
-        state->touched = true;
+        touch(states, state);
         if (state->newest == CH_NEWEST_KNOWN && erasure->lsn > state->lsn &&
             ch_erasure_covers(erasure, state->time))
             state->newest = CH_NEWEST_UNKNOWN;

@@ -12,6 +12,8 @@
 #ifndef CH_DB_SERIES_STATE_H
 #define CH_DB_SERIES_STATE_H
 
+#include <roaring/roaring.h>
+
 #include "ch/erasure.h"
 #include "ch/status.h"
 
@@ -22,13 +24,20 @@ typedef enum { CH_NEWEST_UNKNOWN, CH_NEWEST_NONE, CH_NEWEST_KNOWN } ch_newest_t;
 ch_series_states_t *ch_series_states_new(void);
 void ch_series_states_destroy(ch_series_states_t **states);
 
+size_t ch_series_states_bytes(ch_series_states_t *states);
+
 /// Series ids come densely. lsn 0: from a table, newest unknown; else none so far.
 void ch_series_states_add(ch_series_states_t *states, uint32_t series, uint64_t born_lsn);
+/// Series 0 to count - 1, all from tables, before any other.
+void ch_series_states_add_many(ch_series_states_t *states, uint32_t count);
 /// UINT64_MAX: not added yet.
 uint64_t ch_series_states_born(ch_series_states_t *states, uint32_t series);
 
 void ch_series_states_touch(ch_series_states_t *states, uint32_t series);
 bool ch_series_states_touched(ch_series_states_t *states, uint32_t series);
+/// All of them below `count`; the caller frees it.
+roaring_bitmap_t *ch_series_states_touched_set(ch_series_states_t *states,
+                                               uint32_t count);
 
 /// The newest flushed point for a view as of `view_lsn`. `*lsn_out`: deletes up to here are minded.
 ch_newest_t ch_series_states_newest(ch_series_states_t *states, uint32_t series,

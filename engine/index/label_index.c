@@ -14,11 +14,8 @@
  * Example     {job="api", host!~"db.*"}: posting(job, api) minus the union of posting(host, v) for
  *             all v that match db.*.
  */
-#include "index/label_index.h"
+#include "index/label_index_state.h"
 
-#include <pthread.h>
-#include <roaring/roaring.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "ch/alloc.h"
@@ -26,67 +23,10 @@
 #include "ch/checksum.h"
 #include "ch/series_key.h"
 
-#define NONE UINT32_MAX /* no such item */
-
 enum {
-    SLICE = 256,        /* values judged between two looks at the index */
-    TAIL_MIN = 256,     /* pairs out of order before they are merged in */
-    BITMAP_BYTES = 128, /* an estimate of a small Roaring bitmap */
-    POSTING_BYTES = 2,  /* and of one more id in it */
+    TAIL_MIN = 256, /* pairs out of order before they are merged in */
+    MAP_AHEAD = 16, /* slots asked for before they are filled */
 };
-
-/* Open addressing: the hash's low half above index + 1; the caller compares texts. */
-typedef struct map {
-    uint64_t *slots;
-    uint64_t mask;
-    uint32_t count;
-} map_t;
-
-typedef struct value {
-    ch_bytes_t text; /* in the label text, or owned when it had escapes */
-    uint32_t label;
-    uint32_t single; /* the only label set, while `sets` is NULL */
-    roaring_bitmap_t *sets;
-    bool owned;
-} value_t;
-
-typedef struct label {
-    ch_bytes_t name;
-    uint32_t *values;
-    uint32_t count, capacity;
-    roaring_bitmap_t *sets;
-} label_t;
-
-typedef struct pair {
-    uint32_t labels_id;
-    uint32_t series;
-} pair_t;
-
-typedef struct name {
-    ch_bytes_t text; /* NULL data: an id not seen yet */
-    pair_t *pairs;
-    uint32_t sorted; /* pairs[0, sorted) ascend by labels id; the rest is the tail */
-    uint32_t count, capacity;
-} name_t;
-
-struct ch_label_index {
-    pthread_rwlock_t lock; /* guards all below */
-    map_t name_map, label_map, value_map;
-    name_t *names; /* by name id */
-    uint32_t name_count, name_capacity;
-    label_t *labels;
-    uint32_t label_count, label_capacity;
-    value_t *values;
-    uint32_t value_count, value_capacity;
-    roaring_bitmap_t *sets; /* every label set */
-    _Atomic size_t bytes;
-};
-
-static void
-count_bytes(ch_label_index_t *index, size_t bytes)
-{
-    atomic_fetch_add_explicit(&index->bytes, bytes, memory_order_relaxed);
-}
 
 /* Room for one more item in an array that doubles. */
 static void *
@@ -96,7 +36,7 @@ grown(ch_label_index_t *index, void *items, uint32_t count, uint32_t *capacity,
     if (count < *capacity)
         return items;
     uint32_t wanted = *capacity ? *capacity * 2 : 8;
-    count_bytes(index, (wanted - *capacity) * size);
+    ch_index_count_bytes(index, (wanted - *capacity) * size);
     *capacity = wanted;
     return ch_realloc(items, wanted * size);
 }
@@ -110,21 +50,30 @@ map_put(map_t *map, uint64_t slot)
     map->slots[at] = slot;
 }
 
+/* Slots for `count` items. */
+static void
+map_reserve(ch_label_index_t *index, map_t *map, uint64_t count)
+{
+    uint64_t size = map->slots ? map->mask + 1 : 0, wanted = size ? size : 64;
+    while (count * 4 > wanted * 3)
+        wanted *= 2;
+    if (wanted == size)
+        return;
+    map_t bigger = {.mask = wanted - 1, .count = map->count};
+    bigger.slots = ch_calloc(wanted, sizeof *bigger.slots);
+    for (uint64_t i = 0; i < size; i++) {
+        if (map->slots[i] != 0)
+            map_put(&bigger, map->slots[i]);
+    }
+    ch_index_count_bytes(index, (wanted - size) * sizeof *bigger.slots);
+    ch_free(map->slots);
+    *map = bigger;
+}
+
 static void
 map_add(ch_label_index_t *index, map_t *map, uint64_t hash, uint32_t item)
 {
-    uint64_t size = map->slots ? map->mask + 1 : 0;
-    if ((uint64_t)map->count * 4 >= size * 3) {
-        map_t bigger = {.mask = size ? size * 2 - 1 : 63, .count = map->count};
-        bigger.slots = ch_calloc(bigger.mask + 1, sizeof *bigger.slots);
-        for (uint64_t i = 0; i < size; i++) {
-            if (map->slots[i] != 0)
-                map_put(&bigger, map->slots[i]);
-        }
-        count_bytes(index, (bigger.mask + 1 - size) * sizeof *bigger.slots);
-        ch_free(map->slots);
-        *map = bigger;
-    }
+    map_reserve(index, map, (uint64_t)map->count + 1);
     map_put(map, hash << 32 | (item + 1));
     map->count++;
 }
@@ -152,8 +101,8 @@ text_hash(ch_bytes_t text, uint32_t seed)
     return ch_hash64(text.data, text.size, seed);
 }
 
-static uint32_t
-name_find(const ch_label_index_t *index, ch_bytes_t text)
+uint32_t
+ch_index_name_find(const ch_label_index_t *index, ch_bytes_t text)
 {
     uint64_t hash = text_hash(text, 0), at = hash & UINT32_MAX;
     uint32_t item;
@@ -164,8 +113,8 @@ name_find(const ch_label_index_t *index, ch_bytes_t text)
     return item;
 }
 
-static uint32_t
-label_find(const ch_label_index_t *index, ch_bytes_t name)
+uint32_t
+ch_index_label_find(const ch_label_index_t *index, ch_bytes_t name)
 {
     uint64_t hash = text_hash(name, 0), at = hash & UINT32_MAX;
     uint32_t item;
@@ -176,8 +125,8 @@ label_find(const ch_label_index_t *index, ch_bytes_t name)
     return item;
 }
 
-static uint32_t
-value_find(const ch_label_index_t *index, uint32_t label, ch_bytes_t text)
+uint32_t
+ch_index_value_find(const ch_label_index_t *index, uint32_t label, ch_bytes_t text)
 {
     uint64_t hash = text_hash(text, label), at = hash & UINT32_MAX;
     uint32_t item;
@@ -189,8 +138,8 @@ value_find(const ch_label_index_t *index, uint32_t label, ch_bytes_t text)
     return item;
 }
 
-static roaring_bitmap_t *
-bitmap_new(void)
+roaring_bitmap_t *
+ch_index_bitmap_new(void)
 {
     roaring_bitmap_t *bitmap = roaring_bitmap_create();
     CH_ASSERT(bitmap != NULL); /* exhaustion aborts, as ch_alloc */
@@ -208,8 +157,8 @@ ch_label_index_new(void)
                                   PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
     CH_ASSERT(pthread_rwlock_init(&index->lock, &attributes) == 0);
     pthread_rwlockattr_destroy(&attributes);
-    index->sets = bitmap_new();
-    count_bytes(index, sizeof *index + BITMAP_BYTES);
+    index->sets = ch_index_bitmap_new();
+    ch_index_count_bytes(index, sizeof *index + BITMAP_BYTES);
     return index;
 }
 
@@ -223,6 +172,8 @@ ch_label_index_destroy(ch_label_index_t **index)
         ch_free(self->names[i].pairs);
     for (uint32_t i = 0; i < self->label_count; i++) {
         ch_free(self->labels[i].values);
+        if (self->labels[i].owned)
+            ch_free((void *)(uintptr_t)self->labels[i].name.data);
         roaring_bitmap_free(self->labels[i].sets);
     }
     for (uint32_t i = 0; i < self->value_count; i++) {
@@ -245,19 +196,32 @@ ch_label_index_destroy(ch_label_index_t **index)
 
 /* ---- the writer ---- */
 
+uint32_t
+ch_index_label_add(ch_label_index_t *index, ch_bytes_t name)
+{
+    uint32_t label = index->label_count++;
+    index->labels =
+        grown(index, index->labels, label, &index->label_capacity, sizeof *index->labels);
+    index->labels[label] = (label_t){.name = name, .sets = ch_index_bitmap_new()};
+    ch_index_count_bytes(index, BITMAP_BYTES);
+    map_add(index, &index->label_map, text_hash(name, 0), label);
+    return label;
+}
+
 static uint32_t
 label_get(ch_label_index_t *index, ch_bytes_t name)
 {
-    uint32_t label = label_find(index, name);
-    if (label != NONE)
-        return label;
-    label = index->label_count++;
-    index->labels =
-        grown(index, index->labels, label, &index->label_capacity, sizeof *index->labels);
-    index->labels[label] = (label_t){.name = name, .sets = bitmap_new()};
-    count_bytes(index, BITMAP_BYTES);
-    map_add(index, &index->label_map, text_hash(name, 0), label);
-    return label;
+    uint32_t label = ch_index_label_find(index, name);
+    return label != NONE ? label : ch_index_label_add(index, name);
+}
+
+/* The value is the next of its label. */
+static void
+label_list(ch_label_index_t *index, uint32_t label, uint32_t item)
+{
+    label_t *of = &index->labels[label];
+    of->values = grown(index, of->values, of->count, &of->capacity, sizeof *of->values);
+    of->values[of->count++] = item;
 }
 
 /* A new value with one label set. `home` is the text that lives as long as the index. */
@@ -275,25 +239,23 @@ value_add(ch_label_index_t *index, uint32_t label, ch_bytes_t text, ch_bytes_t h
         uint8_t *copy = ch_alloc(text.size + 1);
         memcpy(copy, text.data, text.size);
         value.text.data = copy;
-        count_bytes(index, text.size + 1);
+        ch_index_count_bytes(index, text.size + 1);
     }
     index->values[item] = value;
     map_add(index, &index->value_map, text_hash(text, label), item);
-    label_t *of = &index->labels[label];
-    of->values = grown(index, of->values, of->count, &of->capacity, sizeof *of->values);
-    of->values[of->count++] = item;
+    label_list(index, label, item);
 }
 
 static void
 value_post(ch_label_index_t *index, value_t *value, uint32_t labels_id)
 {
     if (value->sets == NULL) {
-        value->sets = bitmap_new();
+        value->sets = ch_index_bitmap_new();
         roaring_bitmap_add(value->sets, value->single);
-        count_bytes(index, BITMAP_BYTES);
+        ch_index_count_bytes(index, BITMAP_BYTES);
     }
     roaring_bitmap_add(value->sets, labels_id);
-    count_bytes(index, POSTING_BYTES);
+    ch_index_count_bytes(index, POSTING_BYTES);
 }
 
 static void
@@ -304,13 +266,13 @@ add_label_set(ch_label_index_t *index, uint32_t labels_id, ch_bytes_t labels)
     size_t cursor = 0;
     while (ch_series_labels_next(labels, &cursor, &scratch, &label) == CH_OK) {
         uint32_t of = label_get(index, label.name);
-        uint32_t value = value_find(index, of, label.value);
+        uint32_t value = ch_index_value_find(index, of, label.value);
         if (value == NONE)
             value_add(index, of, label.value, labels, labels_id);
         else
             value_post(index, &index->values[value], labels_id);
         roaring_bitmap_add(index->labels[of].sets, labels_id);
-        count_bytes(index, POSTING_BYTES);
+        ch_index_count_bytes(index, POSTING_BYTES);
         ch_text_reset(&scratch);
     }
     ch_text_release(&scratch);
@@ -351,6 +313,7 @@ add_pair(ch_label_index_t *index, name_t *name, pair_t pair)
         (name->count == 0 || name->pairs[name->count - 1].labels_id < pair.labels_id);
     name->pairs[name->count++] = pair;
     name->sorted += ordered;
+    index->series_count++;
     uint32_t tail = name->count - name->sorted;
     if (tail > TAIL_MIN && tail > name->count / 16) {
         qsort(name->pairs, name->count, sizeof *name->pairs, compare_pairs);
@@ -369,349 +332,91 @@ ch_label_index_add(ch_label_index_t *index, uint32_t series, uint32_t name_id,
     pthread_rwlock_unlock(&index->lock);
 }
 
+/* Only the writer changes these, and it is the one who asks. */
+size_t
+ch_label_index_growth(const ch_label_index_t *index, uint64_t more)
+{
+    uint64_t size = index->value_map.mask + 1, wanted = size;
+    while ((index->value_map.count + more) * 4 > wanted * 3)
+        wanted *= 2;
+    size_t growth = wanted > size ? wanted * sizeof *index->value_map.slots : 0;
+    if (index->value_count + more > index->value_capacity)
+        growth += index->value_capacity * sizeof *index->values;
+    return growth;
+}
+
 size_t
 ch_label_index_bytes(const ch_label_index_t *index)
 {
     return atomic_load_explicit(&index->bytes, memory_order_relaxed);
 }
 
-/* ---- questions ---- */
+/* ---- loading ---- */
 
-/* A matcher, and what it said of the first `judged` values of its label (or of the names). */
-typedef struct question {
-    const ch_matcher_t *matcher;
-    bool of_name;
-    bool takes_empty;
-    uint8_t *verdicts;
-    uint32_t judged;
-} question_t;
-
-/* Copies up to SLICE texts that the question is about, from number `from` on. */
-static uint32_t
-copy_texts(ch_label_index_t *index, const question_t *question, uint32_t from,
-           ch_bytes_t texts[SLICE])
+void
+ch_label_index_reserve(ch_label_index_t *index, uint32_t values)
 {
-    uint32_t count = 0;
-    CH_ASSERT(pthread_rwlock_rdlock(&index->lock) == 0);
-    if (question->of_name) {
-        for (; count < SLICE && from + count < index->name_count; count++)
-            texts[count] = index->names[from + count].text;
-    } else {
-        uint32_t label = label_find(index, question->matcher->label);
-        const label_t *of = label == NONE ? NULL : &index->labels[label];
-        for (; of != NULL && count < SLICE && from + count < of->count; count++)
-            texts[count] = index->values[of->values[from + count]].text;
-    }
-    pthread_rwlock_unlock(&index->lock);
-    return count;
-}
-
-/* Without the lock: judge all values that there are. Only regexes are worth it. */
-static ch_status_t
-judge(ch_label_index_t *index, question_t *question)
-{
-    ch_bytes_t texts[SLICE];
-    uint32_t count;
-    if (question->matcher->kind != CH_MATCH_RE && question->matcher->kind != CH_MATCH_NRE)
-        return CH_OK;
-    while ((count = copy_texts(index, question, question->judged, texts)) > 0) {
-        question->verdicts = ch_realloc(question->verdicts, question->judged + count);
-        for (uint32_t i = 0; i < count; i++) {
-            int verdict = ch_matcher_accepts(question->matcher, texts[i]);
-            if (verdict < 0)
-                return (ch_status_t)verdict;
-            question->verdicts[question->judged++] = (uint8_t)verdict;
-        }
-    }
-    return CH_OK;
-}
-
-static int
-verdict_of(const question_t *question, uint32_t number, ch_bytes_t text)
-{
-    return number < question->judged ? question->verdicts[number]
-                                     : ch_matcher_accepts(question->matcher, text);
-}
-
-/* Bitmaps and single ids to be united. */
-typedef struct gathering {
-    const roaring_bitmap_t **bitmaps;
-    uint32_t *singles;
-    size_t bitmap_count, single_count;
-} gathering_t;
-
-static void
-gather(gathering_t *gathering, const value_t *value)
-{
-    if (value->sets != NULL)
-        gathering->bitmaps[gathering->bitmap_count++] = value->sets;
-    else
-        gathering->singles[gathering->single_count++] = value->single;
-}
-
-static roaring_bitmap_t *
-unite(gathering_t *gathering)
-{
-    roaring_bitmap_t *all =
-        gathering->bitmap_count > 0
-            ? roaring_bitmap_or_many(gathering->bitmap_count, gathering->bitmaps)
-            : bitmap_new();
-    CH_ASSERT(all != NULL);
-    if (gathering->single_count > 0)
-        roaring_bitmap_add_many(all, gathering->single_count, gathering->singles);
-    return all;
-}
-
-/* Locked: label sets with a value that the question takes (`taken`) or refuses. */
-static ch_status_t
-sets_by_verdict(const ch_label_index_t *index, const question_t *question,
-                const label_t *label, bool taken, roaring_bitmap_t **sets_out)
-{
-    ch_status_t status = CH_OK;
-    gathering_t gathering = {
-        .bitmaps = ch_alloc((label->count + 1) * sizeof *gathering.bitmaps),
-        .singles = ch_alloc((label->count + 1) * sizeof *gathering.singles),
-    };
-    for (uint32_t i = 0; i < label->count && status >= 0; i++) {
-        const value_t *value = &index->values[label->values[i]];
-        int verdict = verdict_of(question, i, value->text);
-        if (verdict < 0)
-            status = (ch_status_t)verdict;
-        else if ((verdict == 1) == taken)
-            gather(&gathering, value);
-    }
-    if (status >= 0)
-        *sets_out = unite(&gathering);
-    ch_free(gathering.bitmaps);
-    ch_free(gathering.singles);
-    return status;
-}
-
-/* Locked: label sets that the question is about: those it takes, or, when it takes the empty
- * string, those it refuses. */
-static ch_status_t
-question_sets(const ch_label_index_t *index, const question_t *question,
-              roaring_bitmap_t **sets_out)
-{
-    const ch_matcher_t *matcher = question->matcher;
-    bool exact = matcher->kind == CH_MATCH_EQ || matcher->kind == CH_MATCH_NE;
-    uint32_t found = label_find(index, matcher->label);
-    if (found == NONE) {
-        *sets_out = bitmap_new();
-        return CH_OK;
-    }
-    const label_t *label = &index->labels[found];
-    if (!exact)
-        return sets_by_verdict(index, question, label, !question->takes_empty, sets_out);
-    if (matcher->value.size == 0) { /* ="" refuses, !="" takes whatever has the label */
-        *sets_out = roaring_bitmap_copy(label->sets);
-        CH_ASSERT(*sets_out != NULL);
-        return CH_OK;
-    }
-    uint32_t value = value_find(index, found, matcher->value);
-    gathering_t one = {.bitmaps = (const roaring_bitmap_t *[1]){NULL},
-                       .singles = (uint32_t[1]){0}};
-    if (value != NONE)
-        gather(&one, &index->values[value]);
-    *sets_out = unite(&one);
-    return CH_OK;
-}
-
-/* Locked: narrow *sets (NULL: all of them) by the questions that do, or do not, take "". */
-static ch_status_t
-narrow_sets(const ch_label_index_t *index, const question_t *questions, uint32_t count,
-            bool takes_empty, roaring_bitmap_t **sets)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        const question_t *question = &questions[i];
-        if (question->of_name || question->takes_empty != takes_empty)
-            continue;
-        roaring_bitmap_t *other;
-        ch_status_t status = question_sets(index, question, &other);
-        if (status < 0)
-            return status;
-        if (*sets == NULL && !takes_empty) {
-            *sets = other;
-            continue;
-        }
-        if (*sets == NULL)
-            *sets = roaring_bitmap_copy(index->sets);
-        CH_ASSERT(*sets != NULL);
-        if (takes_empty)
-            roaring_bitmap_andnot_inplace(*sets, other);
-        else
-            roaring_bitmap_and_inplace(*sets, other);
-        roaring_bitmap_free(other);
-    }
-    return CH_OK;
-}
-
-/* ---- the join ---- */
-
-typedef struct join {
-    const roaring_bitmap_t *sets; /* NULL: all */
-    uint64_t set_count;
-    size_t series_max;
-    ch_series_ids_t ids;
-} join_t;
-
-static ch_status_t
-take(join_t *join, uint32_t series)
-{
-    ch_series_ids_t *ids = &join->ids;
-    if (ids->count == join->series_max)
-        return ch_fail(CH_ERR_LIMIT, "more than %zu series match; narrow the selector",
-                       join->series_max);
-    if (ids->count == ids->capacity) {
-        ids->capacity = ids->capacity ? ids->capacity * 2 : 64;
-        ids->items = ch_realloc(ids->items, ids->capacity * sizeof *ids->items);
-    }
-    ids->items[ids->count++] = series;
-    return CH_OK;
-}
-
-static ch_status_t
-join_by_scan(join_t *join, const name_t *name, uint32_t from)
-{
-    ch_status_t status = CH_OK;
-    for (uint32_t i = from; i < name->count && status >= 0; i++) {
-        const pair_t *pair = &name->pairs[i];
-        if (join->sets == NULL || roaring_bitmap_contains(join->sets, pair->labels_id))
-            status = take(join, pair->series);
-    }
-    return status;
-}
-
-static ch_status_t
-join_by_search(join_t *join, const name_t *name)
-{
-    roaring_uint32_iterator_t sets;
-    uint32_t from = 0;
-    ch_status_t status = join_by_scan(join, name, name->sorted); /* the tail */
-    roaring_init_iterator(join->sets, &sets);
-    for (; sets.has_value && status >= 0; roaring_advance_uint32_iterator(&sets)) {
-        uint32_t to = name->sorted;
-        while (from < to) {
-            uint32_t middle = from + (to - from) / 2;
-            if (name->pairs[middle].labels_id < sets.current_value)
-                from = middle + 1;
-            else
-                to = middle;
-        }
-        if (from < name->sorted && name->pairs[from].labels_id == sets.current_value)
-            status = take(join, name->pairs[from].series);
-    }
-    return status;
-}
-
-static ch_status_t
-join_name(join_t *join, const name_t *name)
-{
-    if (join->sets != NULL && join->set_count * 16 < name->sorted)
-        return join_by_search(join, name);
-    return join_by_scan(join, name, 0);
-}
-
-/* 1, 0 or a status. */
-static int
-name_accepted(const name_t *name, uint32_t name_id, const question_t *questions,
-              uint32_t count)
-{
-    int accepted = name->text.data != NULL;
-    for (uint32_t i = 0; i < count && accepted == 1; i++) {
-        if (questions[i].of_name)
-            accepted = verdict_of(&questions[i], name_id, name->text);
-    }
-    return accepted;
-}
-
-static ch_status_t
-join_names(const ch_label_index_t *index, const question_t *questions, uint32_t count,
-           join_t *join)
-{
-    uint32_t from = 0, to = index->name_count;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!questions[i].of_name || questions[i].matcher->kind != CH_MATCH_EQ)
-            continue;
-        uint32_t found = name_find(index, questions[i].matcher->value);
-        if (found == NONE)
-            return CH_OK;
-        from = found;
-        to = found + 1;
-    }
-    for (uint32_t id = from; id < to; id++) {
-        int accepted = name_accepted(&index->names[id], id, questions, count);
-        ch_status_t status = accepted < 0    ? (ch_status_t)accepted
-                             : accepted == 0 ? CH_OK
-                                             : join_name(join, &index->names[id]);
-        if (status < 0)
-            return status;
-    }
-    return CH_OK;
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
-    return (left > right) - (left < right);
-}
-
-static ch_status_t
-select_locked(const ch_label_index_t *index, const question_t *questions, uint32_t count,
-              join_t *join)
-{
-    roaring_bitmap_t *sets = NULL;
-    ch_status_t status = narrow_sets(index, questions, count, false, &sets);
-    if (status >= 0)
-        status = narrow_sets(index, questions, count, true, &sets);
-    if (status >= 0) {
-        join->sets = sets;
-        join->set_count = sets != NULL ? roaring_bitmap_get_cardinality(sets) : 0;
-        status = join_names(index, questions, count, join);
-    }
-    if (sets != NULL)
-        roaring_bitmap_free(sets);
-    return status;
-}
-
-ch_status_t
-ch_label_index_select(ch_label_index_t *index, const ch_selector_t *selector,
-                      size_t series_max, ch_series_ids_t *ids_out)
-{
-    join_t join = {.series_max = series_max};
-    question_t *questions = ch_calloc(selector->count + 1, sizeof *questions);
-    ch_status_t status = CH_OK;
-    for (uint32_t i = 0; i < selector->count && status >= 0; i++) {
-        question_t *question = &questions[i];
-        question->matcher = &selector->matchers[i];
-        question->of_name =
-            ch_bytes_equal(question->matcher->label, ch_bytes_text("__name__"));
-        int empty = ch_matcher_accepts(question->matcher, ch_bytes("", 0));
-        question->takes_empty = empty == 1;
-        status = empty < 0 ? (ch_status_t)empty : judge(index, question);
-    }
-    if (status >= 0) {
-        CH_ASSERT(pthread_rwlock_rdlock(&index->lock) == 0);
-        status = select_locked(index, questions, selector->count, &join);
-        pthread_rwlock_unlock(&index->lock);
-    }
-    for (uint32_t i = 0; i < selector->count; i++)
-        ch_free(questions[i].verdicts);
-    ch_free(questions);
-    if (status >= 0) {
-        if (join.ids.count > 1)
-            qsort(join.ids.items, join.ids.count, sizeof *join.ids.items, compare_ids);
-        *ids_out = join.ids;
-    } else {
-        ch_series_ids_release(&join.ids);
-    }
-    return status;
+    if (values <= index->value_capacity)
+        return;
+    index->values = ch_realloc(index->values, (size_t)values * sizeof *index->values);
+    ch_index_count_bytes(index, (values - index->value_capacity) * sizeof *index->values);
+    index->value_capacity = values;
+    map_reserve(index, &index->value_map, values);
 }
 
 void
-ch_series_ids_release(ch_series_ids_t *ids)
+ch_label_index_touch(const ch_label_index_t *index)
 {
-    ch_free(ids->items);
-    *ids = (ch_series_ids_t){0};
+    if (index->value_capacity == 0)
+        return;
+    ch_touch(index->value_map.slots,
+             (index->value_map.mask + 1) * sizeof *index->value_map.slots);
+    ch_touch(index->values, index->value_capacity * sizeof *index->values);
+}
+
+void
+ch_index_value_append(ch_label_index_t *index, const value_t *value)
+{
+    uint32_t item = index->value_count++;
+    CH_ASSERT(item < index->value_capacity);
+    index->values[item] = *value;
+    if (value->owned)
+        ch_index_count_bytes(index, value->text.size + 1);
+    label_list(index, value->label, item);
+}
+
+/* Each slot is a cache miss: they are asked for some time ahead. */
+void
+ch_index_values_map(ch_label_index_t *index)
+{
+    map_t *map = &index->value_map;
+    uint64_t ahead[MAP_AHEAD], count = index->value_count;
+    for (uint64_t i = 0; i < count + MAP_AHEAD; i++) {
+        if (i >= MAP_AHEAD && i - MAP_AHEAD < count)
+            map_put(map, ahead[i % MAP_AHEAD]);
+        if (i >= count)
+            continue;
+        const value_t *value = &index->values[i];
+        uint64_t slot = text_hash(value->text, value->label) << 32 | (i + 1);
+        __builtin_prefetch(&map->slots[(slot >> 32) & map->mask], 1);
+        ahead[i % MAP_AHEAD] = slot;
+    }
+    map->count = index->value_count;
+}
+
+void
+ch_index_name_set(ch_label_index_t *index, uint32_t name_id, ch_bytes_t text,
+                  pair_t *pairs, uint32_t count, uint32_t sorted)
+{
+    if (count == 0) {
+        ch_free(pairs);
+        return;
+    }
+    name_t *name = name_get(index, name_id, text);
+    CH_ASSERT(name->count == 0);
+    name->pairs = pairs;
+    name->count = name->capacity = count;
+    name->sorted = sorted;
+    index->series_count += count;
+    ch_index_count_bytes(index, count * sizeof *pairs);
 }

@@ -9,6 +9,7 @@
 #define CH_INDEX_LABEL_INDEX_H
 
 #include "ch/selector.h"
+#include "os/stream.h"
 
 typedef struct ch_label_index ch_label_index_t;
 
@@ -33,5 +34,40 @@ ch_status_t ch_label_index_select(ch_label_index_t *index, const ch_selector_t *
                                   ch_series_ids_t *ids_out) CH_MUST_CHECK;
 
 size_t ch_label_index_bytes(const ch_label_index_t *index);
+/// Writer: what a step of growth would take, if so many values more bring one.
+size_t ch_label_index_growth(const ch_label_index_t *index, uint64_t more);
+
+/// The texts by id, valid as long as the index.
+typedef struct ch_index_texts {
+    void *context;
+    ch_bytes_t (*name)(void *context, uint32_t name_id);
+    ch_bytes_t (*labels)(void *context, uint32_t labels_id);
+} ch_index_texts_t;
+
+/// A moment of the index: names, labels, values, label sets and series added so far.
+typedef struct ch_label_index_mark {
+    uint32_t names, labels, values, series;
+    void *sets; /* ch_label_index_save takes it */
+} ch_label_index_mark_t;
+
+ch_label_index_mark_t ch_label_index_mark(ch_label_index_t *index);
+
+/// Any thread, while the writer goes on: write the index as of the mark (docs/format/catalogue.md,
+/// "Labels"). `label_sets`, counted after the mark was taken: ids below it are saved beside.
+/// mark.series may be lowered: series below it are written.
+void ch_label_index_save(ch_label_index_t *index, ch_label_index_mark_t mark,
+                         uint32_t label_sets, const ch_index_texts_t *texts,
+                         ch_stream_writer_t *out);
+
+/// Before a load: room for as many values; and have it touched (beside the load, from another thread).
+void ch_label_index_reserve(ch_label_index_t *index, uint32_t values);
+void ch_label_index_touch(const ch_label_index_t *index);
+
+/// Into an empty index. There are so many names, label sets and series; the index must have all of
+/// the series. Errors: CH_ERR_CORRUPT, CH_ERR_IO; the index can only be destroyed then.
+ch_status_t ch_label_index_load(ch_label_index_t *index, uint32_t names,
+                                uint32_t label_sets, uint32_t series,
+                                const ch_index_texts_t *texts,
+                                ch_stream_reader_t *in) CH_MUST_CHECK;
 
 #endif

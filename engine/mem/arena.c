@@ -110,6 +110,15 @@ pool_take(ch_arena_pool_t *pool)
     return block != NULL ? block : block_map();
 }
 
+size_t
+ch_arena_pool_bytes(ch_arena_pool_t *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    size_t bytes = pool->owned * CH_ARENA_BLOCK_BYTES;
+    pthread_mutex_unlock(&pool->mutex);
+    return bytes;
+}
+
 void
 ch_arena_pool_prepare(ch_arena_pool_t *pool, size_t bytes)
 {

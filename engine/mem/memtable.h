@@ -15,6 +15,7 @@ typedef struct ch_memtable ch_memtable_t;
 typedef struct ch_arena_pool ch_arena_pool_t;
 ch_arena_pool_t *ch_arena_pool_new(void);
 void ch_arena_pool_destroy(ch_arena_pool_t **pool);
+size_t ch_arena_pool_bytes(ch_arena_pool_t *pool); /* owned: free or in use */
 /// Touch pages of future arenas now, until the pool owns `bytes`, free or in use (a background
 /// thread's job).
 void ch_arena_pool_prepare(ch_arena_pool_t *pool, size_t bytes);

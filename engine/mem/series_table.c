@@ -27,6 +27,7 @@ enum {
     SEGMENT_COUNT = 32 - SEGMENT_BITS + 1,
     SLOTS_FIRST = 1024,
     TEXT_HEADER_BYTES = 4,
+    LOAD_AHEAD = 16, /* slots asked for before they are filled */
 };
 
 /* Records of 8 bytes by id, in segments that never move. */
@@ -46,6 +47,13 @@ typedef struct table {
     slots_t slots;
 } table_t;
 
+/* Texts of a load. */
+typedef struct region {
+    struct region *next;
+    uint8_t *memory;
+    size_t bytes;
+} region_t;
+
 struct ch_series_table {
     pthread_rwlock_t lock; /* guards the slots against ch_series_table_find */
     table_t names;         /* records: pointers to a length and a text */
@@ -53,7 +61,9 @@ struct ch_series_table {
     table_t series; /* records: name id above labels id */
     ch_arena_pool_t *pool;
     ch_arena_t texts;
-    _Atomic size_t bytes; /* without the texts */
+    region_t *regions;
+    size_t region_bytes;
+    _Atomic size_t bytes; /* without the arena's texts */
 };
 
 static size_t
@@ -146,6 +156,14 @@ table_bytes(const table_t *table)
     return table->records.bytes + (table->slots.mask + 1) * sizeof(uint64_t);
 }
 
+static void
+bytes_note(ch_series_table_t *self)
+{
+    size_t bytes = table_bytes(&self->names) + table_bytes(&self->labels) +
+                   table_bytes(&self->series) + self->region_bytes + sizeof *self;
+    atomic_store_explicit(&self->bytes, bytes, memory_order_relaxed);
+}
+
 /* Writer: add a record that the probe did not find. The lock keeps finders off the slots. */
 static uint32_t
 table_add(ch_series_table_t *self, table_t *table, uint64_t hash, uint64_t record)
@@ -157,9 +175,7 @@ table_add(ch_series_table_t *self, table_t *table, uint64_t hash, uint64_t recor
     uint32_t id = record_add(&table->records, record);
     slots_put(&table->slots, slot_make(hash, id));
     pthread_rwlock_unlock(&self->lock);
-    size_t bytes = table_bytes(&self->names) + table_bytes(&self->labels) +
-                   table_bytes(&self->series) + sizeof *self;
-    atomic_store_explicit(&self->bytes, bytes, memory_order_relaxed);
+    bytes_note(self);
     return id;
 }
 
@@ -272,6 +288,12 @@ ch_series_table_destroy(ch_series_table_t **table)
     table_release(&self->series);
     ch_arena_release(&self->texts);
     ch_arena_pool_destroy(&self->pool);
+    while (self->regions != NULL) {
+        region_t *region = self->regions;
+        self->regions = region->next;
+        ch_arena_unmap(region->memory, region->bytes);
+        ch_free(region);
+    }
     pthread_rwlock_destroy(&self->lock);
     ch_free(self);
     *table = NULL;
@@ -378,9 +400,191 @@ ch_series_table_labels(const ch_series_table_t *table, uint32_t labels_id)
     return text_of(record_at(&table->labels.records, labels_id));
 }
 
+/* The next steps of what grows in steps: slots, which are there twice while they move, and segments. */
+static size_t
+table_growth(const table_t *table, uint64_t more)
+{
+    uint64_t count = records_count(&table->records), size = table->slots.mask + 1;
+    size_t growth = 0, offset;
+    while ((count + more) * 4 > size * 3) {
+        size *= 2;
+        growth = size * sizeof(uint64_t);
+    }
+    for (size_t segment = segment_of((uint32_t)count, &offset) + (offset != 0);
+         segment <= segment_of((uint32_t)(count + more), &offset); segment++)
+        growth += sizeof(uint64_t) << (segment + SEGMENT_BITS);
+    return growth;
+}
+
+size_t
+ch_series_table_growth(const ch_series_table_t *table, uint64_t more)
+{
+    return table_growth(&table->series, more) + table_growth(&table->labels, more);
+}
+
 size_t
 ch_series_table_bytes(const ch_series_table_t *table)
 {
     return atomic_load_explicit(&table->bytes, memory_order_relaxed) +
            ch_arena_bytes(&table->texts);
+}
+
+/* ---- saving and loading ---- */
+
+ch_series_mark_t
+ch_series_table_mark(const ch_series_table_t *table)
+{
+    /* The texts of a series are there before it is, so they are counted after it. */
+    uint32_t series = ch_series_table_count(table);
+    return (ch_series_mark_t){.series = series,
+                              .names = ch_series_table_name_count(table),
+                              .labels = ch_series_table_labels_count(table)};
+}
+
+static void
+texts_save(const table_t *table, uint32_t from, uint32_t to, ch_stream_writer_t *out)
+{
+    uint64_t bytes = 0;
+    for (uint32_t id = from; id < to; id++)
+        bytes += TEXT_HEADER_BYTES + text_of(record_at(&table->records, id)).size;
+    ch_stream_put(out, &bytes, sizeof bytes);
+    for (uint32_t id = from; id < to; id++) {
+        const void *text = (const void *)(uintptr_t)record_at(&table->records, id);
+        ch_stream_put(out, text,
+                      TEXT_HEADER_BYTES + text_of(record_at(&table->records, id)).size);
+    }
+}
+
+void
+ch_series_table_save(const ch_series_table_t *table, ch_series_mark_t from,
+                     ch_series_mark_t to, ch_stream_writer_t *out)
+{
+    texts_save(&table->names, from.names, to.names, out);
+    texts_save(&table->labels, from.labels, to.labels, out);
+    for (uint32_t id = from.series; id < to.series; id++) {
+        uint64_t pair = record_at(&table->series.records, id);
+        ch_stream_put(out, &pair, sizeof pair);
+    }
+}
+
+static void
+slots_reserve(slots_t *slots, uint64_t count)
+{
+    uint64_t size = slots->mask + 1;
+    while (count * 4 > size * 3)
+        size *= 2;
+    if (size > slots->mask + 1)
+        slots_resize(slots, size);
+}
+
+void
+ch_series_table_reserve(ch_series_table_t *table, ch_series_mark_t to)
+{
+    slots_reserve(&table->labels.slots, to.labels);
+    slots_reserve(&table->series.slots, to.series);
+}
+
+void
+ch_series_table_touch(const ch_series_table_t *table)
+{
+    ch_touch(table->labels.slots.items, (table->labels.slots.mask + 1) * 8);
+    ch_touch(table->series.slots.items, (table->series.slots.mask + 1) * 8);
+}
+
+/* Enter ids [from, the count) into the slots. Each slot is a cache miss, so they are asked for some
+ * time ahead. */
+static void
+slots_fill(table_t *table, uint32_t from, uint64_t (*hash)(uint64_t record))
+{
+    uint64_t count = records_count(&table->records), ahead[LOAD_AHEAD];
+    slots_reserve(&table->slots, count);
+    for (uint64_t id = from; id < count + LOAD_AHEAD; id++) {
+        if (id >= from + (uint64_t)LOAD_AHEAD)
+            slots_put(&table->slots, ahead[id % LOAD_AHEAD]);
+        if (id >= count)
+            continue;
+        uint64_t slot =
+            slot_make(hash(record_at(&table->records, (uint32_t)id)), (uint32_t)id);
+        __builtin_prefetch(&table->slots.items[(slot >> 32) & table->slots.mask], 1);
+        ahead[id % LOAD_AHEAD] = slot;
+    }
+}
+
+static uint64_t
+hash_of_text(uint64_t record)
+{
+    return text_hash(text_of(record));
+}
+
+/* The texts of a load lie in one piece of memory, as they lay in the file. */
+static ch_status_t
+texts_load(ch_series_table_t *self, table_t *table, uint32_t from, uint32_t to,
+           ch_stream_reader_t *in)
+{
+    uint64_t bytes = 0;
+    ch_status_t status = ch_stream_get(in, &bytes, sizeof bytes);
+    if (status >= 0 &&
+        (bytes > ch_stream_left(in) || (uint64_t)(to - from) * TEXT_HEADER_BYTES > bytes))
+        status =
+            ch_fail(CH_ERR_CORRUPT, "texts of %llu bytes", (unsigned long long)bytes);
+    if (status < 0 || bytes == 0)
+        return status;
+    region_t *region = ch_alloc(sizeof *region);
+    *region = (region_t){self->regions, ch_arena_map(bytes), bytes};
+    self->regions = region;
+    self->region_bytes += bytes;
+    status = ch_stream_get(in, region->memory, bytes);
+    uint64_t at = 0;
+    for (uint32_t id = from; status >= 0 && id < to; id++) {
+        uint64_t left = bytes - at;
+        const uint8_t *text = region->memory + at;
+        if (left < TEXT_HEADER_BYTES || ch_load_u32(text) > left - TEXT_HEADER_BYTES)
+            return ch_fail(CH_ERR_CORRUPT, "text %u runs out of its place", id);
+        at += TEXT_HEADER_BYTES + ch_load_u32(text);
+        (void)record_add(&table->records, (uint64_t)(uintptr_t)text);
+    }
+    if (status >= 0 && at != bytes)
+        return ch_fail(CH_ERR_CORRUPT, "texts do not fill their place");
+    if (status >= 0)
+        slots_fill(table, from, hash_of_text);
+    return status;
+}
+
+static ch_status_t
+pairs_load(ch_series_table_t *self, ch_series_mark_t from, ch_series_mark_t to,
+           ch_stream_reader_t *in)
+{
+    uint64_t pairs[512];
+    for (uint32_t id = from.series; id < to.series;) {
+        uint32_t left = to.series - id, count = left < 512 ? left : 512;
+        ch_status_t status = ch_stream_get(in, pairs, count * sizeof *pairs);
+        if (status < 0)
+            return status;
+        for (uint32_t i = 0; i < count; i++, id++) {
+            if (pairs[i] >> 32 >= to.names || (uint32_t)pairs[i] >= to.labels)
+                return ch_fail(CH_ERR_CORRUPT, "series %u has texts that are not there",
+                               id);
+            (void)record_add(&self->series.records, pairs[i]);
+        }
+    }
+    slots_fill(&self->series, from.series, pair_hash);
+    return CH_OK;
+}
+
+ch_status_t
+ch_series_table_load(ch_series_table_t *table, ch_series_mark_t from, ch_series_mark_t to,
+                     ch_stream_reader_t *in)
+{
+    ch_series_mark_t now = ch_series_table_mark(table);
+    if (from.names != now.names || from.labels != now.labels ||
+        from.series != now.series || to.names < from.names || to.labels < from.labels ||
+        to.series < from.series || to.series >= CH_SERIES_NONE - 1)
+        return ch_fail(CH_ERR_CORRUPT, "it does not continue what is there");
+    ch_status_t status = texts_load(table, &table->names, from.names, to.names, in);
+    if (status >= 0)
+        status = texts_load(table, &table->labels, from.labels, to.labels, in);
+    if (status >= 0)
+        status = pairs_load(table, from, to, in);
+    bytes_note(table);
+    return status < 0 ? status : CH_OK;
 }

@@ -10,6 +10,7 @@
 
 #include "ch/bytes.h"
 #include "ch/status.h"
+#include "os/stream.h"
 
 typedef struct ch_series_table ch_series_table_t;
 
@@ -43,5 +44,30 @@ void ch_series_table_get(const ch_series_table_t *table, uint32_t series,
 ch_bytes_t ch_series_table_name(const ch_series_table_t *table, uint32_t name_id);
 ch_bytes_t ch_series_table_labels(const ch_series_table_t *table, uint32_t labels_id);
 size_t ch_series_table_bytes(const ch_series_table_t *table);
+/// Writer: what so many series more would take at most for a time, without their texts.
+size_t ch_series_table_growth(const ch_series_table_t *table, uint64_t more);
+
+/// A moment of the table: names, label sets and series below these ids.
+typedef struct ch_series_mark {
+    uint32_t names, labels, series;
+} ch_series_mark_t;
+
+/// Any thread: now. All texts of the series counted are counted too.
+ch_series_mark_t ch_series_table_mark(const ch_series_table_t *table);
+
+/// Any thread: write what came between two marks (docs/format/catalogue.md, "Series").
+void ch_series_table_save(const ch_series_table_t *table, ch_series_mark_t from,
+                          ch_series_mark_t to, ch_stream_writer_t *out);
+
+/// Before a load: room for as many, and have it touched. The second may run beside the load, from
+/// another thread: a first touch costs more than all else.
+void ch_series_table_reserve(ch_series_table_t *table, ch_series_mark_t to);
+void ch_series_table_touch(const ch_series_table_t *table);
+
+/// Before the table is shared: take up what was saved, under the same ids. The table must stand at
+/// `from`. Errors: CH_ERR_CORRUPT, CH_ERR_IO; part of it may be there then.
+ch_status_t ch_series_table_load(ch_series_table_t *table, ch_series_mark_t from,
+                                 ch_series_mark_t to,
+                                 ch_stream_reader_t *in) CH_MUST_CHECK;
 
 #endif

@@ -58,6 +58,9 @@ void ch_sstable_destroy(ch_sstable_t **sstable);
 /// Keep the blocks it reads in this cache (before it is shared; the cache must live longer). NULL,
 /// as after opening: only the reading threads remember their last blocks.
 void ch_sstable_use_cache(ch_sstable_t *sstable, ch_block_cache_t *cache);
+
+/// What an open table takes beside cached blocks: its index and its filter.
+size_t ch_sstable_memory(const ch_sstable_t *sstable);
 const ch_sstable_info_t *ch_sstable_info(const ch_sstable_t *sstable);
 
 /// May the table hold this series? False is certain (bloom filter, no I/O).

@@ -187,6 +187,18 @@ ch_sstable_use_cache(ch_sstable_t *sstable, ch_block_cache_t *cache)
     sstable->cache = cache;
 }
 
+size_t
+ch_sstable_memory(const ch_sstable_t *sstable)
+{
+    const ch_sst_index_t *index = &sstable->index;
+    return sizeof *sstable + sstable->index_stored.capacity +
+           sstable->index_unpacked.capacity + (size_t)sstable->filter_bytes +
+           index->data_count * sizeof *index->data +
+           index->dictionaries[0].block_count * sizeof *index->dictionaries[0].blocks +
+           index->dictionaries[1].block_count * sizeof *index->dictionaries[1].blocks +
+           index->key_count * sizeof *index->keys;
+}
+
 const ch_sstable_info_t *
 ch_sstable_info(const ch_sstable_t *sstable)
 {

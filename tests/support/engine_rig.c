@@ -23,6 +23,7 @@ ch_rig_init(ch_rig_t *rig, uint64_t seed)
     rig->options.reserve_bytes = 64 << 10; /* each crash state copies the disk */
     rig->options.memtable_bytes = 64 << 10;
     rig->options.wal_segment_bytes = 64 << 10;
+    rig->options.catalogue_series_min = 3; /* the models have few */
     ch_rig_open(rig);
 }
 

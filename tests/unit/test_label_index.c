@@ -8,6 +8,7 @@
 #include "ch/rng.h"
 #include "ch/series_key.h"
 #include "index/label_index.h"
+#include "support/simfs.h"
 
 enum { SETS = 400, NAMES = 6, SERIES_MAX = 1500 };
 
@@ -145,6 +146,91 @@ check_random_selector(world_t *world)
     return true;
 }
 
+static ch_bytes_t
+name_of(void *context, uint32_t id)
+{
+    return ((world_t *)context)->names[id];
+}
+
+static ch_bytes_t
+set_of(void *context, uint32_t id)
+{
+    return ch_bytes_text(((world_t *)context)->sets[id]);
+}
+
+static ch_status_t
+load_from(ch_file_t *file, world_t *world, uint32_t series, ch_label_index_t **index_out)
+{
+    const ch_index_texts_t texts = {world, name_of, set_of};
+    uint64_t bytes = 0, end = 0;
+    assert_int_equal(ch_fs_size(file, &bytes), CH_OK);
+    ch_stream_reader_t *in = ch_stream_reader_new(file, 0, bytes, 1);
+    *index_out = ch_label_index_new();
+    ch_status_t status = ch_label_index_load(*index_out, NAMES, SETS, series, &texts, in);
+    if (status >= 0)
+        status = ch_stream_end(in, &end);
+    ch_stream_reader_destroy(&in);
+    return status;
+}
+
+/* Goal: what was saved answers as it did, whatever came between the mark and the saving; and no
+ * damage gets in. Method: mark, add, save, load; ask; then turn bits over. */
+static void
+test_saved_indexes_answer_the_same(void **state)
+{
+    (void)state;
+    ch_rng_t seed;
+    ch_rng_seed(&seed, ch_test_seed());
+    ch_simfs_t *simfs = ch_simfs_new(ch_test_seed());
+    for (int round = 0; round < 6; round++) {
+        world_t *world = world_new(&seed);
+        const ch_index_texts_t texts = {world, name_of, set_of};
+        for (uint32_t i = 0; i < 900; i++)
+            add_series(world, (uint32_t)ch_rng_below(&world->rng, NAMES),
+                       (uint32_t)ch_rng_below(&world->rng, SETS));
+        ch_label_index_mark_t mark = ch_label_index_mark(world->index);
+        uint32_t count = world->count;
+        assert_int_equal(mark.series, count);
+        for (uint32_t i = 0; i < 300; i++)
+            add_series(world, (uint32_t)ch_rng_below(&world->rng, NAMES),
+                       (uint32_t)ch_rng_below(&world->rng, SETS));
+        ch_file_t *file = NULL;
+        uint64_t end = 0;
+        assert_int_equal(
+            ch_fs_open(ch_simfs_fs(simfs), "index", CH_FS_WRITE | CH_FS_CREATE, &file),
+            CH_OK);
+        assert_int_equal(ch_fs_truncate(file, 0), CH_OK);
+        ch_stream_writer_t *out = ch_stream_writer_new(file, 0, 1);
+        ch_label_index_save(world->index, mark, SETS, &texts, out);
+        assert_int_equal(ch_stream_finish(out, &end), CH_OK);
+        ch_stream_writer_destroy(&out);
+        ch_label_index_destroy(&world->index);
+        assert_int_equal(load_from(file, world, count, &world->index), CH_OK);
+        uint32_t later = world->count;
+        world->count = count;
+        for (int i = 0; i < 200; i++)
+            (void)check_random_selector(world);
+        for (uint32_t id = count; id < later; id++, world->count++) /* it goes on */
+            ch_label_index_add(world->index, id, world->series[id].name,
+                               world->names[world->series[id].name],
+                               world->series[id].labels,
+                               ch_bytes_text(world->sets[world->series[id].labels]));
+        for (int i = 0; i < 100; i++)
+            (void)check_random_selector(world);
+        for (int i = 0; i < 100; i++) {
+            ch_label_index_t *damaged = NULL;
+            uint64_t bit = ch_rng_below(&world->rng, end * 8);
+            assert_int_equal(ch_simfs_flip(simfs, "index", bit), CH_OK);
+            assert_int_equal(load_from(file, world, count, &damaged), CH_ERR_CORRUPT);
+            ch_label_index_destroy(&damaged);
+            assert_int_equal(ch_simfs_flip(simfs, "index", bit), CH_OK);
+        }
+        ch_fs_close(&file);
+        world_destroy(world);
+    }
+    ch_simfs_destroy(&simfs);
+}
+
 static void
 test_index_selects_what_brute_force_does(void **state)
 {
@@ -261,6 +347,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_index_selects_what_brute_force_does),
+        cmocka_unit_test(test_saved_indexes_answer_the_same),
         cmocka_unit_test(test_narrow_questions_and_hostile_ones),
         cmocka_unit_test(test_questions_beside_the_writer),
     };

@@ -36,15 +36,28 @@ typedef struct ch_engine_options {
     uint32_t wal_segment_max_age_ms; /* seal a segment this long after its first record */
     uint64_t wal_window_bytes;       /* records not yet synced, at most */
     uint64_t memtable_bytes;         /* when to flush */
-    uint64_t memory_limit;
+    uint64_t memory_limit;           /* ch_engine_memory_plan shares it out */
     uint64_t
         reserve_bytes; /* room kept for a full disk; 0: 16 MiB, 4 MiB on a small disk */
+    uint32_t
+        catalogue_series_min; /* with fewer, a start reads the keys from the tables */
     ch_limits_t limits;
     /* Called by the syncer after the durable lsn moved, and whenever ready or failed changes; must
      * only poke another thread. May be NULL. */
     void (*on_progress)(void *context);
     void *on_progress_context;
 } ch_engine_options_t;
+
+/// How a memory limit is shared out. `rest`: for series and cached blocks. `intake` and `replies` are the
+/// node's to keep to: bytes that came in and wait, and replies that wait.
+typedef struct ch_memory_plan {
+    uint64_t program, memtables, intake, replies, queries, rest;
+    bool fits;
+    uint64_t least; /* a limit that fits */
+} ch_memory_plan_t;
+
+ch_memory_plan_t ch_engine_memory_plan(uint64_t limit, uint64_t memtable_bytes,
+                                       uint64_t window_bytes);
 
 /// Fill in every default.
 void ch_engine_options_init(ch_engine_options_t *options);
@@ -63,7 +76,7 @@ void ch_engine_destroy(ch_engine_t **engine);
 
 typedef enum {
     CH_APPEND_TAKEN,
-    CH_APPEND_REJECTED,  /* consumed and refused (series limit): `reject` says why */
+    CH_APPEND_REJECTED,  /* consumed and refused (too many series): `reject` says why */
     CH_APPEND_DUPLICATE, /* seq below expected: no effect */
     CH_APPEND_GAP,       /* seq above expected: dropped */
     CH_APPEND_FENCED,    /* a higher epoch exists: dropped */

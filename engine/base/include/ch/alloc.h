@@ -15,6 +15,8 @@ void *ch_calloc(size_t count, size_t size) CH_MUST_CHECK;
 void *ch_realloc(void *memory, size_t size) CH_MUST_CHECK;
 void *ch_try_alloc(size_t size) CH_MUST_CHECK;
 char *ch_strdup(const char *text) CH_MUST_CHECK;
+/// Have the pages of this memory there, content unchanged; may run beside those who use it.
+void ch_touch(void *memory, size_t size);
 void ch_free(void *memory);
 
 /// The process-wide settings of the allocator (raised mmap and trim thresholds: page faults are

@@ -1,0 +1,35 @@
+/// What the tables say of series, kept beside them so that a start need not read it out of every table
+/// (docs/format/catalogue.md).
+///
+/// Shape    an image of series table and label index, and behind it, flush by flush, the series that
+///          came since. Each part names an lsn: all series with points in tables up to there are in
+///          it or in the parts before.
+/// Truth    the tables' keys. A catalogue that is missing, damaged or of another database is said
+///          loudly and made anew; nothing else depends on it, so its failures stop nothing.
+/// Threads  load: while opening. save: the flusher (close: the writer).
+#ifndef CH_DB_CATALOGUE_H
+#define CH_DB_CATALOGUE_H
+
+#include "mem/series_table.h"
+
+struct ch_engine;
+
+typedef struct ch_catalogue {
+    uint64_t number;        /* of the image; 0: there is none */
+    ch_series_mark_t image; /* what it holds */
+    ch_series_mark_t saved; /* with what was added since */
+    uint64_t lsn;           /* as of `saved` */
+    uint64_t added_bytes;   /* whole parts in the file of additions */
+    uint32_t loaded;        /* series that the last start read from it */
+    bool torn;              /* something else follows them: only a new image helps */
+} ch_catalogue_t;
+
+/// Fill series table, label index and states. Tables with lsn_max <= catalogue.lsn need not be asked
+/// for their keys.
+void ch_catalogue_load(struct ch_engine *engine);
+
+/// The tables up to `lsn` are installed and everything up to there is durable: note which series they
+/// have. Small when few came.
+void ch_catalogue_save(struct ch_engine *engine, uint64_t lsn);
+
+#endif

@@ -1,0 +1,92 @@
+#include "db/memory.h"
+
+#include "db/engine_state.h"
+
+enum {
+    PROGRAM_BYTES = 24 << 20, /* code, stacks, sockets' threads, allocator's slack */
+    SHARE_SOCKETS = 8,        /* each of both: one in ... of the limit */
+    SHARE_REPLIES = 16,
+    SHARE_QUERIES = 16,
+    SERIES_LEAST = 8 << 20, /* a limit must leave as much */
+    CACHE_LEAST = 64,       /* blocks always have one in ... of the limit */
+    CACHE_MOST = 4,         /* and never more than one in ... */
+    FIT_SERIES = 1024,      /* new series between two looks at the cache's share */
+    /* What a new series costs beside its text: ids, slots, postings, state, order. */
+    SERIES_BYTES = 192,
+};
+
+ch_memory_plan_t
+ch_engine_memory_plan(uint64_t limit, uint64_t memtable_bytes, uint64_t window_bytes)
+{
+    ch_memory_plan_t plan = {
+        .program = PROGRAM_BYTES + 2 * window_bytes,
+        .memtables = 2 * memtable_bytes,
+        .intake = limit / SHARE_SOCKETS,
+        .replies = limit / SHARE_REPLIES,
+        .queries = limit / SHARE_QUERIES,
+    };
+    uint64_t taken =
+        plan.program + plan.memtables + plan.intake + plan.replies + plan.queries;
+    plan.rest = limit > taken ? limit - taken : 0;
+    plan.fits = plan.rest >= SERIES_LEAST;
+    /* limit * (1 - 1/8 - 1/16 - 1/16) >= what does not grow with it */
+    plan.least = (plan.program + plan.memtables + SERIES_LEAST) / 3 * 4 + (1 << 20);
+    return plan;
+}
+
+ch_memory_use_t
+ch_engine_memory_use(ch_engine_t *engine)
+{
+    ch_memory_use_t use = {0};
+    (void)pthread_mutex_lock(&engine->mutex);
+    ch_version_t *version = engine->version;
+    ch_version_retain(version);
+    (void)pthread_mutex_unlock(&engine->mutex);
+    for (size_t i = 0; i < version->table_count; i++)
+        use.tables += ch_sstable_memory(version->tables[i]->sstable);
+    ch_version_release(&version);
+    use.series = ch_series_table_bytes(engine->series) +
+                 ch_label_index_bytes(engine->index) +
+                 ch_series_states_bytes(engine->states) +
+                 2 * sizeof(uint32_t) * (uint64_t)ch_series_table_count(engine->series);
+    use.memtables = ch_arena_pool_bytes(engine->arenas);
+    use.cache = ch_block_cache_bytes(engine->cache);
+    return use;
+}
+
+void
+ch_engine_memory_fit(ch_engine_t *engine)
+{
+    uint32_t count = ch_series_table_count(engine->series);
+    if (engine->fitted_series != 0 && count - engine->fitted_series < FIT_SERIES)
+        return;
+    engine->fitted_series = count;
+    ch_memory_use_t use = ch_engine_memory_use(engine);
+    uint64_t limit = engine->options.memory_limit, taken = use.series + use.tables;
+    uint64_t budget = engine->memory.rest > taken ? engine->memory.rest - taken : 0;
+    if (budget > limit / CACHE_MOST)
+        budget = limit / CACHE_MOST;
+    if (budget < limit / CACHE_LEAST)
+        budget = limit / CACHE_LEAST;
+    engine->tables_memory = use.tables;
+    if (budget != engine->cache_budget)
+        ch_block_cache_set_budget(engine->cache, budget);
+    engine->cache_budget = budget;
+}
+
+/* Doubled arrays are there twice while they are copied: what is asked is whether that fits too. */
+bool
+ch_engine_memory_over(ch_engine_t *engine, uint64_t series, uint64_t text_bytes)
+{
+    uint64_t rest = engine->memory.rest,
+             cache = engine->options.memory_limit / CACHE_LEAST;
+    uint64_t now = ch_series_table_bytes(engine->series) +
+                   ch_label_index_bytes(engine->index) +
+                   ch_series_states_bytes(engine->states) +
+                   2 * sizeof(uint32_t) * (uint64_t)ch_series_table_count(engine->series);
+    uint64_t growth = ch_series_table_growth(engine->series, series) +
+                      ch_label_index_growth(engine->index, series);
+    return now + growth + series * SERIES_BYTES + text_bytes + engine->tables_memory +
+               cache >
+           rest;
+}
