@@ -470,25 +470,37 @@ check_listen(const ch_config_t *config)
     return CH_OK;
 }
 
+ch_memory_plan_t
+ch_config_memory_plan(const ch_config_t *config)
+{
+    ch_engine_options_t options;
+    ch_engine_options_init(&options);
+    return ch_engine_memory_plan(config->engine_memory_limit,
+                                 config->engine_memtable_bytes, options.wal_window_bytes);
+}
+
 ch_status_t
 ch_config_check(const ch_config_t *config)
 {
     ch_status_t status = check_listen(config);
     if (status < 0)
         return status;
-    uint64_t memtable = config->engine_memtable_bytes,
-             limit = config->engine_memory_limit;
-    if (limit / 2 >= memtable)
+    ch_memory_plan_t plan = ch_config_memory_plan(config);
+    if (plan.fits)
         return CH_OK;
     char text[3][32];
-    ch_units_format(CH_CONFIG_BYTES, limit, text[0], sizeof text[0]);
-    ch_units_format(CH_CONFIG_BYTES, memtable, text[1], sizeof text[1]);
-    ch_units_format(CH_CONFIG_BYTES, memtable * 2, text[2], sizeof text[2]);
-    return ch_fail(CH_ERR_INVALID,
-                   "engine.memory_limit=%s (%s) must hold two memtables: at least %s for "
-                   "engine.memtable_bytes=%s (%s)",
-                   text[0], origin_of(config, "engine.memory_limit"), text[2], text[1],
-                   origin_of(config, "engine.memtable_bytes"));
+    ch_units_format(CH_CONFIG_BYTES, config->engine_memory_limit, text[0],
+                    sizeof text[0]);
+    ch_units_format(CH_CONFIG_BYTES, config->engine_memtable_bytes, text[1],
+                    sizeof text[1]);
+    ch_units_format(CH_CONFIG_BYTES, plan.least, text[2], sizeof text[2]);
+    return ch_fail(
+        CH_ERR_INVALID,
+        "engine.memory_limit=%s (%s) must hold two memtables beside the program, "
+        "sockets, queries and series: at least %s for "
+        "engine.memtable_bytes=%s (%s)",
+        text[0], origin_of(config, "engine.memory_limit"), text[2], text[1],
+        origin_of(config, "engine.memtable_bytes"));
 }
 
 ch_limits_t

@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include "ch/bytes.h"
+#include "ch/engine.h"
 #include "ch/limits.h"
 #include "ch/status.h"
 
@@ -96,6 +97,9 @@ ch_status_t ch_config_check(const ch_config_t *config) CH_MUST_CHECK;
 
 /// Can this endpoint be reached from this machine only?
 bool ch_config_is_loopback(const char *endpoint);
+
+/// How engine.memory_limit is shared out.
+ch_memory_plan_t ch_config_memory_plan(const ch_config_t *config);
 
 ch_limits_t ch_config_limits(const ch_config_t *config);
 

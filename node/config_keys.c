@@ -48,7 +48,12 @@ static const ch_config_key_t keys[] = {
      "64MiB", 1 * MIB, 16 * GIB,
      "Flush the memtable at this size; two of them at most are in memory."},
     {"engine", "memory_limit", CH_CONFIG_BYTES, true, SLOT(engine_memory_limit), "1GiB",
-     32 * MIB, 1024 * GIB, "What memtables, caches and queries together may take."},
+     64 * MIB, 1024 * GIB,
+     "What memtables, series, cached blocks, queries and sockets together may take. "
+     "Series and "
+     "cached blocks share what the others leave; when it is spent, a batch that names a "
+     "new series "
+     "is rejected, and those that are there go on."},
     {"limits", "batch_bytes", CH_CONFIG_BYTES, true, SLOT(limit_batch_bytes), "4MiB",
      1 * KIB, 64 * MIB,
      "A batch's frame. Up to twice that is consumed and rejected; beyond, the peer is "

@@ -134,8 +134,8 @@ front_open(ch_front_t *front, char endpoint_out[CH_ENDPOINT_BYTES])
     };
     front->acks = ch_ack_core_new(&world);
     ch_reply_init(&front->reply, front->node->limits.reply_bytes);
-    front->budget = ch_reply_budget_new(CH_FRONT_PEER_BYTES_MAX,
-                                        front->node->config->engine_memory_limit / 4);
+    front->budget = ch_reply_budget_new(
+        CH_FRONT_PEER_BYTES_MAX, ch_config_memory_plan(front->node->config).replies);
     ch_status_t status = open_control(front);
     if (status == CH_OK)
         status = start_workers(front);

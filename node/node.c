@@ -113,7 +113,7 @@ intake_new(const ch_node_t *node)
                                  (uint64_t)node->limits.batch_bytes,
                              (UINT64_C(64) << 20) +
                                  2 * (uint64_t)node->limits.request_bytes},
-        .total_bytes = node->config->engine_memory_limit / 2,
+        .total_bytes = ch_config_memory_plan(node->config).intake,
     };
     return ch_intake_new(&limits);
 }

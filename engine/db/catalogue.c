@@ -450,8 +450,7 @@ save_image(ch_engine_t *engine, uint64_t lsn)
     char *temporary = file_path(engine, number, ".tmp");
     ch_file_t *file = NULL;
     ch_status_t status =
-        ch_fs_open(engine->options.fs, temporary,
-                   CH_FS_WRITE | CH_FS_CREATE, &file);
+        ch_fs_open(engine->options.fs, temporary, CH_FS_WRITE | CH_FS_CREATE, &file);
     if (status >= 0)
         status = ch_fs_truncate(file, 0); /* of an earlier try */
     if (status >= 0)

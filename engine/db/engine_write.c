@@ -168,6 +168,7 @@ series_exists(ch_engine_t *engine, ch_bytes_t name, ch_bytes_t labels)
 
 typedef struct new_series {
     uint64_t cells; /* that name a series which is not there */
+    uint64_t bytes; /* of label sets that are not there */
     int64_t first;  /* point index of the first of them */
     int64_t points; /* seen so far */
 } new_series_t;
@@ -176,8 +177,12 @@ static void
 count_cell(ch_engine_t *engine, ch_bytes_t name, ch_bytes_t labels, int64_t points,
            new_series_t *count)
 {
-    if (!series_exists(engine, name, labels) && count->cells++ == 0)
-        count->first = count->points;
+    if (!series_exists(engine, name, labels)) {
+        if (count->cells++ == 0)
+            count->first = count->points;
+        if (ch_series_table_peek_labels(engine->series, labels) == CH_SERIES_NONE)
+            count->bytes += labels.size;
+    }
     count->points += points;
 }
 
@@ -195,25 +200,36 @@ count_block(ch_engine_t *engine, const ch_batch_block_t *block, new_series_t *co
                            block->labels[i], 1, count);
 }
 
-/* Far from the limit nothing is looked at twice; near it every key is, before any is made. A new
+/* Far from the limits nothing is looked at twice; near one every key is, before any is made. A new
  * series named twice in the batch counts twice: the refusal may come that much early. */
 static bool
 over_series_limit(ch_engine_t *engine, const ch_batch_t *batch, ch_reject_t *reject)
 {
-    uint64_t count = ch_series_table_count(engine->series);
+    uint64_t count = ch_series_table_count(engine->series), cells = batch_cells(batch);
     uint64_t limit = engine->options.limits.series;
-    if (count + batch_cells(batch) <= limit)
+    if (count + cells <= limit &&
+        !ch_engine_memory_over(engine, cells, CH_BATCH_KEY_BYTES_MAX))
         return false;
     new_series_t fresh = {0};
     for (uint32_t b = 0; b < batch->block_count; b++)
         count_block(engine, &batch->blocks[b], &fresh);
-    if (fresh.cells == 0 || count + fresh.cells <= limit)
+    bool many = count + fresh.cells > limit;
+    if (fresh.cells == 0 ||
+        (!many && !ch_engine_memory_over(engine, fresh.cells, fresh.bytes)))
         return false;
     *reject = (ch_reject_t){
         .seq = batch->identity.seq, .index = fresh.first, .code = CH_ERR_LIMIT};
-    (void)snprintf(reject->message, sizeof reject->message,
-                   "a new series, and the node holds its limit of %llu (limits.series)",
-                   (unsigned long long)limit);
+    if (many)
+        (void)snprintf(reject->message, sizeof reject->message,
+                       "a new series, and the node holds its limit of %llu "
+                       "(limits.series)",
+                       (unsigned long long)limit);
+    else
+        (void)snprintf(reject->message, sizeof reject->message,
+                       "a new series, and %llu series fill the memory they may take "
+                       "(engine.memory_limit=%llu)",
+                       (unsigned long long)count,
+                       (unsigned long long)engine->options.memory_limit);
     return true;
 }
 
@@ -306,6 +322,7 @@ append_points(ch_engine_t *engine, const ch_batch_t *batch, ch_append_result_t *
     uint64_t lsn = ch_wal_appended_lsn(engine->wal) + 1;
     (void)ch_engine_switch(engine, too_many_segments(engine, lsn));
     (void)ch_engine_intern(engine, batch, lsn);
+    ch_engine_memory_fit(engine);
     ch_engine_apply(engine, batch, lsn);
     ch_engine_consume(engine, &batch->identity, lsn, time, NULL);
     result->lsn = lsn;

@@ -30,7 +30,8 @@ ch_engine_memory_plan(uint64_t limit, uint64_t memtable_bytes, uint64_t window_b
     plan.rest = limit > taken ? limit - taken : 0;
     plan.fits = plan.rest >= SERIES_LEAST;
     /* limit * (1 - 1/8 - 1/16 - 1/16) >= what does not grow with it */
-    plan.least = (plan.program + plan.memtables + SERIES_LEAST) / 3 * 4 + (1 << 20);
+    plan.least = (((plan.program + plan.memtables + SERIES_LEAST) / 3 * 4 >> 20) + 2)
+                 << 20;
     return plan;
 }
 
@@ -86,6 +87,9 @@ ch_engine_memory_over(ch_engine_t *engine, uint64_t series, uint64_t text_bytes)
                    2 * sizeof(uint32_t) * (uint64_t)ch_series_table_count(engine->series);
     uint64_t growth = ch_series_table_growth(engine->series, series) +
                       ch_label_index_growth(engine->index, series);
+#ifdef CH_FAULT_MEMORY_UNBOUNDED
+    return false;
+#endif
     return now + growth + series * SERIES_BYTES + text_bytes + engine->tables_memory +
                cache >
            rest;

@@ -82,8 +82,7 @@ save_value(const saving_t *saving, const value_t *value)
                              .at = OWNED,
                              .size = (uint32_t)value->text.size};
     if (!value->owned) {
-        ch_bytes_t home =
-            saving->texts->labels(saving->texts->context, value->single);
+        ch_bytes_t home = saving->texts->labels(saving->texts->context, value->single);
         stored.at = (uint32_t)(value->text.data - home.data);
     }
     ch_stream_put(saving->out, &stored, sizeof stored);
@@ -252,9 +251,8 @@ load_labels(const loading_t *loading)
 static ch_status_t
 load_value(const loading_t *loading, const stored_value_t *stored, value_t *value_out)
 {
-    *value_out = (value_t){.label = stored->label,
-                           .single = stored->single,
-                           .owned = stored->at == OWNED};
+    *value_out = (value_t){
+        .label = stored->label, .single = stored->single, .owned = stored->at == OWNED};
     if (stored->label >= loading->index->label_count ||
         stored->single >= loading->label_sets)
         return ch_fail(CH_ERR_CORRUPT, "a value of no label or label set");
@@ -276,7 +274,8 @@ load_values(const loading_t *loading)
         return status;
     if (loading->index->value_capacity == 0)
         ch_label_index_reserve(loading->index, count);
-    if (count > loading->index->value_capacity) /* somebody may be touching what is there */
+    if (count >
+        loading->index->value_capacity) /* somebody may be touching what is there */
         return ch_fail(CH_ERR_CORRUPT, "%u values, not %u as said before", count,
                        loading->index->value_capacity);
     for (uint32_t i = 0; status >= 0 && i < count; i++) {
@@ -299,7 +298,8 @@ load_bitmap(const loading_t *loading, roaring_bitmap_t **bitmap_out)
     uint32_t bytes = 0;
     ch_status_t status = load_count(loading, 1, &bytes);
     if (status < 0 || bytes > POSTING_BYTES_MAX)
-        return status < 0 ? status : ch_fail(CH_ERR_CORRUPT, "a posting of %u bytes", bytes);
+        return status < 0 ? status
+                          : ch_fail(CH_ERR_CORRUPT, "a posting of %u bytes", bytes);
     char *image = ch_alloc((size_t)bytes + 1);
     status = ch_stream_get(loading->in, image, bytes);
     roaring_bitmap_t *bitmap = NULL;
@@ -328,8 +328,7 @@ load_postings(const loading_t *loading)
         ch_status_t status = ch_stream_get_u32(loading->in, &at);
         if (status < 0 || at == NONE)
             return status;
-        if (at >= loading->index->value_count ||
-            loading->index->values[at].sets != NULL)
+        if (at >= loading->index->value_count || loading->index->values[at].sets != NULL)
             return ch_fail(CH_ERR_CORRUPT, "a posting of value %u", at);
         status = load_bitmap(loading, &loading->index->values[at].sets);
         if (status < 0)

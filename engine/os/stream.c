@@ -126,8 +126,7 @@ ch_stream_reader_destroy(ch_stream_reader_t **reader)
 static ch_status_t
 read_piece(ch_stream_reader_t *reader)
 {
-    uint64_t left =
-        reader->at < reader->file_bytes ? reader->file_bytes - reader->at : 0;
+    uint64_t left = reader->at < reader->file_bytes ? reader->file_bytes - reader->at : 0;
     if (reader->last || left < PIECE_HEADER)
         return ch_fail(CH_ERR_CORRUPT, "ends early at offset %llu",
                        (unsigned long long)reader->at);

@@ -200,9 +200,9 @@ test_series_that_were_lost_are_not_listed(void **state)
     assert_int_equal(ch_selector_parse(ch_bytes_text("{__name__=~\".+\"}"), &selector),
                      CH_OK);
     const ch_source_t *source = ch_view_source(view);
-    assert_int_equal(source->select(source->context, selector, CH_TIME_MIN, CH_TIME_MAX,
-                                    100, &list),
-                     CH_OK);
+    assert_int_equal(
+        source->select(source->context, selector, CH_TIME_MIN, CH_TIME_MAX, 100, &list),
+        CH_OK);
     assert_int_equal(list.count, 4);
     ch_series_list_release(&list);
     ch_selector_destroy(&selector);
