@@ -132,7 +132,7 @@ ch_index_value_find(const ch_label_index_t *index, uint32_t label, ch_bytes_t te
     uint32_t item;
     while ((item = map_next(&index->value_map, hash, &at)) != NONE) {
         if (index->values[item].label == label &&
-            ch_bytes_equal(index->values[item].text, text))
+            ch_bytes_equal(value_text(&index->values[item]), text))
             break;
     }
     return item;
@@ -177,10 +177,10 @@ ch_label_index_destroy(ch_label_index_t **index)
         roaring_bitmap_free(self->labels[i].sets);
     }
     for (uint32_t i = 0; i < self->value_count; i++) {
-        if (self->values[i].sets != NULL)
-            roaring_bitmap_free(self->values[i].sets);
+        if (value_sets(&self->values[i]) != NULL)
+            roaring_bitmap_free(value_sets(&self->values[i]));
         if (self->values[i].owned)
-            ch_free((void *)(uintptr_t)self->values[i].text.data);
+            ch_free((void *)(uintptr_t)self->values[i].data);
     }
     roaring_bitmap_free(self->sets);
     ch_free(self->names);
@@ -232,13 +232,16 @@ value_add(ch_label_index_t *index, uint32_t label, ch_bytes_t text, ch_bytes_t h
     uint32_t item = index->value_count++;
     index->values =
         grown(index, index->values, item, &index->value_capacity, sizeof *index->values);
-    value_t value = {.text = text, .label = label, .single = labels_id};
     uintptr_t from = (uintptr_t)home.data, at = (uintptr_t)text.data;
-    value.owned = at < from || at >= from + home.size;
+    value_t value = {.data = text.data,
+                     .size = (uint32_t)text.size & INT32_MAX,
+                     .owned = at < from || at >= from + home.size,
+                     .label = label,
+                     .link = value_link_single(labels_id)};
     if (value.owned) {
         uint8_t *copy = ch_alloc(text.size + 1);
         memcpy(copy, text.data, text.size);
-        value.text.data = copy;
+        value.data = copy;
         ch_index_count_bytes(index, text.size + 1);
     }
     index->values[item] = value;
@@ -249,12 +252,13 @@ value_add(ch_label_index_t *index, uint32_t label, ch_bytes_t text, ch_bytes_t h
 static void
 value_post(ch_label_index_t *index, value_t *value, uint32_t labels_id)
 {
-    if (value->sets == NULL) {
-        value->sets = ch_index_bitmap_new();
-        roaring_bitmap_add(value->sets, value->single);
+    if (value_sets(value) == NULL) {
+        roaring_bitmap_t *sets = ch_index_bitmap_new();
+        roaring_bitmap_add(sets, value_single(value));
+        value->link = (uintptr_t)sets;
         ch_index_count_bytes(index, BITMAP_BYTES);
     }
-    roaring_bitmap_add(value->sets, labels_id);
+    roaring_bitmap_add(value_sets(value), labels_id);
     ch_index_count_bytes(index, POSTING_BYTES);
 }
 
@@ -381,7 +385,7 @@ ch_index_value_append(ch_label_index_t *index, const value_t *value)
     CH_ASSERT(item < index->value_capacity);
     index->values[item] = *value;
     if (value->owned)
-        ch_index_count_bytes(index, value->text.size + 1);
+        ch_index_count_bytes(index, value->size + 1);
     label_list(index, value->label, item);
 }
 
@@ -397,7 +401,7 @@ ch_index_values_map(ch_label_index_t *index)
         if (i >= count)
             continue;
         const value_t *value = &index->values[i];
-        uint64_t slot = text_hash(value->text, value->label) << 32 | (i + 1);
+        uint64_t slot = text_hash(value_text(value), value->label) << 32 | (i + 1);
         __builtin_prefetch(&map->slots[(slot >> 32) & map->mask], 1);
         ahead[i % MAP_AHEAD] = slot;
     }

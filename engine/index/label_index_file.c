@@ -74,20 +74,21 @@ save_labels(const saving_t *saving)
     }
 }
 
+/* Of a value that several label sets have it is not known any more in whose text it lies. */
 static void
 save_value(const saving_t *saving, const value_t *value)
 {
-    stored_value_t stored = {.label = value->label,
-                             .single = value->single,
-                             .at = OWNED,
-                             .size = (uint32_t)value->text.size};
-    if (!value->owned) {
-        ch_bytes_t home = saving->texts->labels(saving->texts->context, value->single);
-        stored.at = (uint32_t)(value->text.data - home.data);
+    bool inline_text = value->owned || !(value->link & 1);
+    stored_value_t stored = {.label = value->label, .at = OWNED, .size = value->size};
+    if (value->link & 1)
+        stored.single = value_single(value);
+    if (!inline_text) {
+        ch_bytes_t home = saving->texts->labels(saving->texts->context, stored.single);
+        stored.at = (uint32_t)(value->data - home.data);
     }
     ch_stream_put(saving->out, &stored, sizeof stored);
-    if (value->owned)
-        ch_stream_put(saving->out, value->text.data, value->text.size);
+    if (inline_text)
+        ch_stream_put(saving->out, value->data, value->size);
 }
 
 static void
@@ -134,10 +135,10 @@ save_postings(const saving_t *saving)
                looked < SLICE_VALUES;
              from++, looked++) {
             const value_t *value = &saving->index->values[from];
-            if (value->sets == NULL)
+            if (value_sets(value) == NULL)
                 continue;
             values[count] = from;
-            copies[count++] = bitmap_copy(value->sets);
+            copies[count++] = bitmap_copy(value_sets(value));
         }
         pthread_rwlock_unlock(&saving->index->lock);
         for (uint32_t i = 0; i < count; i++) {
@@ -251,17 +252,23 @@ load_labels(const loading_t *loading)
 static ch_status_t
 load_value(const loading_t *loading, const stored_value_t *stored, value_t *value_out)
 {
-    *value_out = (value_t){
-        .label = stored->label, .single = stored->single, .owned = stored->at == OWNED};
+    *value_out = (value_t){.size = stored->size & INT32_MAX,
+                           .owned = stored->at == OWNED,
+                           .label = stored->label,
+                           .link = value_link_single(stored->single)};
     if (stored->label >= loading->index->label_count ||
-        stored->single >= loading->label_sets)
+        stored->single >= loading->label_sets || stored->size > INT32_MAX)
         return ch_fail(CH_ERR_CORRUPT, "a value of no label or label set");
-    if (value_out->owned)
-        return load_owned(loading, stored->size, &value_out->text);
+    if (value_out->owned) {
+        ch_bytes_t text = {0};
+        ch_status_t status = load_owned(loading, stored->size, &text);
+        value_out->data = text.data;
+        return status;
+    }
     ch_bytes_t home = loading->texts->labels(loading->texts->context, stored->single);
     if (stored->at > home.size || stored->size > home.size - stored->at)
         return ch_fail(CH_ERR_CORRUPT, "a value outside of its label set");
-    value_out->text = ch_bytes(home.data + stored->at, stored->size);
+    value_out->data = home.data + stored->at;
     return CH_OK;
 }
 
@@ -328,11 +335,14 @@ load_postings(const loading_t *loading)
         ch_status_t status = ch_stream_get_u32(loading->in, &at);
         if (status < 0 || at == NONE)
             return status;
-        if (at >= loading->index->value_count || loading->index->values[at].sets != NULL)
+        if (at >= loading->index->value_count ||
+            value_sets(&loading->index->values[at]) != NULL)
             return ch_fail(CH_ERR_CORRUPT, "a posting of value %u", at);
-        status = load_bitmap(loading, &loading->index->values[at].sets);
+        roaring_bitmap_t *sets = NULL;
+        status = load_bitmap(loading, &sets);
         if (status < 0)
             return status;
+        loading->index->values[at].link = (uintptr_t)sets;
     }
 }
 

@@ -31,7 +31,7 @@ copy_texts(ch_label_index_t *index, const question_t *question, uint32_t from,
         uint32_t label = ch_index_label_find(index, question->matcher->label);
         const label_t *of = label == NONE ? NULL : &index->labels[label];
         for (; of != NULL && count < SLICE && from + count < of->count; count++)
-            texts[count] = index->values[of->values[from + count]].text;
+            texts[count] = value_text(&index->values[of->values[from + count]]);
     }
     pthread_rwlock_unlock(&index->lock);
     return count;
@@ -74,10 +74,10 @@ typedef struct gathering {
 static void
 gather(gathering_t *gathering, const value_t *value)
 {
-    if (value->sets != NULL)
-        gathering->bitmaps[gathering->bitmap_count++] = value->sets;
+    if (value_sets(value) != NULL)
+        gathering->bitmaps[gathering->bitmap_count++] = value_sets(value);
     else
-        gathering->singles[gathering->single_count++] = value->single;
+        gathering->singles[gathering->single_count++] = value_single(value);
 }
 
 static roaring_bitmap_t *
@@ -105,7 +105,7 @@ sets_by_verdict(const ch_label_index_t *index, const question_t *question,
     };
     for (uint32_t i = 0; i < label->count && status >= 0; i++) {
         const value_t *value = &index->values[label->values[i]];
-        int verdict = verdict_of(question, i, value->text);
+        int verdict = verdict_of(question, i, value_text(value));
         if (verdict < 0)
             status = (ch_status_t)verdict;
         else if ((verdict == 1) == taken)

@@ -23,13 +23,39 @@ typedef struct map {
     uint32_t count;
 } map_t;
 
+/* 24 bytes: a churning fleet has more values than series. */
 typedef struct value {
-    ch_bytes_t text; /* in the label text, or owned when it had escapes */
+    const uint8_t *data; /* in a label text, or owned */
+    uint32_t size : 31;
+    uint32_t owned : 1;
     uint32_t label;
-    uint32_t single; /* the only label set, while `sets` is NULL */
-    roaring_bitmap_t *sets;
-    bool owned;
+    uintptr_t link; /* odd: twice the only label set, and 1; even: a bitmap of them */
 } value_t;
+
+static inline ch_bytes_t
+value_text(const value_t *value)
+{
+    return ch_bytes(value->data, value->size);
+}
+
+/* NULL: there is only one label set. */
+static inline roaring_bitmap_t *
+value_sets(const value_t *value)
+{
+    return value->link & 1 ? NULL : (roaring_bitmap_t *)value->link;
+}
+
+static inline uint32_t
+value_single(const value_t *value)
+{
+    return (uint32_t)(value->link >> 1);
+}
+
+static inline uintptr_t
+value_link_single(uint32_t labels_id)
+{
+    return (uintptr_t)labels_id << 1 | 1;
+}
 
 typedef struct label {
     ch_bytes_t name; /* in a label text, or owned when it was loaded */
