@@ -4,9 +4,11 @@
 
 enum {
     PROGRAM_BYTES = 24 << 20, /* code, stacks, sockets' threads, allocator's slack */
-    SHARE_SOCKETS = 8,        /* each of both: one in ... of the limit */
-    SHARE_REPLIES = 16,
-    SHARE_QUERIES = 16,
+    /* One in ... of the limit, halved where that is more than: */
+    SHARE_INTAKE = 8,
+    INTAKE_BYTES = 128 << 20,
+    SHARE_REPLIES = 16, /* queries the same */
+    REPLIES_BYTES = 64 << 20,
     SERIES_LEAST = 8 << 20, /* a limit must leave as much */
     CACHE_LEAST = 64,       /* blocks always have one in ... of the limit */
     CACHE_MOST = 4,         /* and never more than one in ... */
@@ -15,21 +17,29 @@ enum {
     SERIES_BYTES = 192,
 };
 
+/* What sockets and queries need grows more slowly than the rest. */
+static uint64_t
+share(uint64_t limit, uint64_t part, uint64_t enough)
+{
+    uint64_t whole = limit / part, half = whole / 2;
+    return whole <= enough ? whole : half > enough ? half : enough;
+}
+
 ch_memory_plan_t
 ch_engine_memory_plan(uint64_t limit, uint64_t memtable_bytes, uint64_t window_bytes)
 {
     ch_memory_plan_t plan = {
         .program = PROGRAM_BYTES + 2 * window_bytes,
         .memtables = 2 * memtable_bytes,
-        .intake = limit / SHARE_SOCKETS,
-        .replies = limit / SHARE_REPLIES,
-        .queries = limit / SHARE_QUERIES,
+        .intake = share(limit, SHARE_INTAKE, INTAKE_BYTES),
+        .replies = share(limit, SHARE_REPLIES, REPLIES_BYTES),
+        .queries = share(limit, SHARE_REPLIES, REPLIES_BYTES),
     };
     uint64_t taken =
         plan.program + plan.memtables + plan.intake + plan.replies + plan.queries;
     plan.rest = limit > taken ? limit - taken : 0;
     plan.fits = plan.rest >= SERIES_LEAST;
-    /* limit * (1 - 1/8 - 1/16 - 1/16) >= what does not grow with it */
+    /* At most a quarter goes by shares. */
     plan.least = (((plan.program + plan.memtables + SERIES_LEAST) / 3 * 4 >> 20) + 2)
                  << 20;
     return plan;
