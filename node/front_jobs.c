@@ -74,6 +74,7 @@ ch_front_job_free(ch_front_t *front, ch_job_t *job)
     zmq_msg_close(&job->peer);
     zmq_msg_close(&job->frame);
     zmq_msg_close(&job->reply);
+    ch_view_destroy(&job->before);
     ch_request_release(&job->request);
     ch_free(job);
 }
@@ -152,6 +153,28 @@ ch_front_wait_lsn(ch_front_t *front, ch_job_t *job, uint64_t lsn)
 {
     wait_in(front, job, CH_JOB_LSN);
     ch_heap_push(&front->by_durable, &job->position, lsn, 0);
+}
+
+/* A delete that is done: its answer counts what it took, and that is a worker's job. */
+static void
+answer_delete(ch_front_t *front, ch_job_t *job)
+{
+    if (job->before) {
+        ch_front_to_worker(front, job);
+        return;
+    }
+    bool failed = false;
+    ch_bytes_t frame = ch_query_deleted(front->node, &job->request, NULL, job->lsn, 0,
+                                        &front->reply, &failed);
+    ch_front_finish(front, job, frame, failed);
+}
+
+static void
+wait_delete(ch_front_t *front, ch_job_t *job)
+{
+    atomic_store(&front->node->front_waits, true); /* before the next look at progress */
+    wait_in(front, job, CH_JOB_LSN);
+    ch_heap_push(&front->by_durable, &job->position, job->lsn, 0);
 }
 
 static void
@@ -238,7 +261,12 @@ end_control(ch_front_t *front, ch_job_t *job)
         ch_front_job_free(front, job);
     } else if (job->status < 0) {
         (void)ch_fail(job->status, "%s", job->text);
-        ch_front_fail_status(front, job, job->status);
+        if (job->status == CH_ERR_BUSY) /* a gap: the state is not there yet */
+            ch_front_fail(front, job, "stale", job->text);
+        else
+            ch_front_fail_status(front, job, job->status);
+    } else if (job->request.op == CH_OP_DELETE) {
+        wait_delete(front, job);
     } else if (job->request.op == CH_OP_FLUSH) {
         wait_flush(front, job);
     } else {
@@ -278,7 +306,10 @@ static void
 time_out(ch_front_t *front, ch_job_t *job)
 {
     char text[160];
-    if (job->place == CH_JOB_LSN) {
+    if (job->deleted && job->place == CH_JOB_QUEUE) {
+        ch_front_fail(front, job, "timeout",
+                      "the delete is done; no worker became free in time to count");
+    } else if (job->place == CH_JOB_LSN && !job->deleted) {
         snprintf(text, sizeof text,
                  "lsn %" PRIu64 " of term %" PRIu64 " is not here yet: at lsn %" PRIu64,
                  job->request.min_lsn, job->request.term,
@@ -300,7 +331,10 @@ ch_front_progress(ch_front_t *front, int64_t now_ns)
     while ((top = ch_heap_top(&front->by_durable)) && top->major <= durable) {
         ch_job_t *job = CH_HEAP_OWNER(top, ch_job_t, position);
         take_back(front, job);
-        ch_front_route(front, job);
+        if (job->deleted)
+            answer_delete(front, job);
+        else
+            ch_front_route(front, job);
     }
     uint64_t flushed =
         front->by_flushed.count ? ch_engine_flushed_lsn(front->node->engine) : 0;
@@ -314,9 +348,14 @@ void
 ch_front_drain(ch_front_t *front, const char *message)
 {
     ch_job_t *next = NULL;
+    uint64_t durable = ch_engine_durable_lsn(front->node->engine);
     for (ch_job_t *job = front->jobs; job; job = next) {
         next = job->next;
-        if (!job->answered && job->place != CH_JOB_WORKER && job->place != CH_JOB_ACK)
+        bool done = job->deleted && job->lsn <= durable;
+        if (!job->answered && done && job->place != CH_JOB_WORKER)
+            ch_front_fail(front, job, "internal", "the delete is done; the node stops");
+        else if (!job->answered && job->place != CH_JOB_WORKER &&
+                 job->place != CH_JOB_ACK)
             ch_front_fail(front, job, "internal", message);
     }
 }

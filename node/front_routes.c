@@ -144,6 +144,16 @@ send_to_ingest(ch_front_t *front, ch_job_t *job)
         ch_front_to_ingest(front, job);
 }
 
+/* What a delete would take is a read. */
+static void
+take_delete(ch_front_t *front, ch_job_t *job)
+{
+    if (job->request.dry_run)
+        ch_front_to_worker(front, job);
+    else
+        send_to_ingest(front, job);
+}
+
 typedef struct route {
     handler_fn handle;
     bool reads; /* min_lsn counts */
@@ -159,6 +169,7 @@ static const route_t routes[CH_OP_COUNT] = {
     [CH_OP_SERIES] = {ch_front_to_worker, true},
     [CH_OP_LABELS] = {ch_front_to_worker, true},
     [CH_OP_LABEL_VALUES] = {ch_front_to_worker, true},
+    [CH_OP_DELETE] = {take_delete, false},
     [CH_OP_PRODUCERS] = {ch_front_to_worker, false},
     [CH_OP_STATS] = {answer_stats, false},
     [CH_OP_FLUSH] = {send_to_ingest, false},

@@ -9,6 +9,7 @@
  */
 #include "ingest_actor.h"
 
+#include <inttypes.h>
 #include "ch/alloc.h"
 #include "ch/assert.h"
 #include "ingest_core.h"
@@ -158,12 +159,73 @@ take_messages(actor_t *actor)
 
 /* ---- commands of the front */
 
+/* What became of a delete, as a status for its asker. */
+static ch_status_t
+judge_delete(const ch_request_t *request, const ch_delete_result_t *result)
+{
+    switch (result->state) {
+    case CH_APPEND_GAP:
+        return ch_fail(CH_ERR_BUSY,
+                       "gap: seq %" PRIu64 " cannot be taken yet, %" PRIu64
+                       " comes next; send again from there",
+                       request->seq, result->expected);
+    case CH_APPEND_FENCED:
+        return ch_fail(CH_ERR_FENCED, "a higher epoch of producer %s exists",
+                       request->producer);
+    default:
+        return CH_OK;
+    }
+}
+
+static ch_status_t
+run_delete(actor_t *actor, ch_job_t *job)
+{
+    const ch_request_t *request = &job->request;
+    ch_delete_t delete = {
+        .match = request->match, .start = request->start, .end = request->end};
+    if (request->has_identity) {
+        delete.identity = (ch_identity_t){
+            .present = true, .epoch = request->epoch, .seq = request->seq};
+        memcpy(delete.identity.producer, request->producer, sizeof request->producer);
+    }
+    ch_delete_result_t result;
+    ch_status_t status = ch_engine_delete(actor->node->engine, &delete, &result);
+    if (status < 0)
+        return status;
+    job->lsn = result.lsn;
+    job->before = result.before;
+    if (request->has_identity) {
+        const ch_touch_t touch = {
+            .producer_hash = ch_ack_producer_hash(request->producer),
+            .epoch = request->epoch,
+            .lsn = result.lsn,
+            .state = result.state,
+        };
+        world_touch(actor, &touch);
+    }
+    status = judge_delete(request, &result);
+    job->deleted = status >= 0;
+    return status;
+}
+
+static ch_status_t
+run_op(actor_t *actor, ch_job_t *job)
+{
+    ch_engine_t *engine = actor->node->engine;
+    switch (job->request.op) {
+    case CH_OP_DELETE:
+        return run_delete(actor, job);
+    case CH_OP_FLUSH:
+        return ch_engine_flush(engine, &job->lsn);
+    default:
+        return ch_engine_seal(engine, &job->segment);
+    }
+}
+
 static void
 run_job(actor_t *actor, ch_job_t *job)
 {
-    ch_engine_t *engine = actor->node->engine;
-    job->status = job->request.op == CH_OP_FLUSH ? ch_engine_flush(engine, &job->lsn)
-                                                 : ch_engine_seal(engine, &job->segment);
+    job->status = run_op(actor, job);
     if (job->status < 0)
         snprintf(job->text, sizeof job->text, "%.*s", (int)sizeof job->text - 1,
                  ch_fail_text());

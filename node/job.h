@@ -7,13 +7,14 @@
 #define CH_JOB_H
 
 #include <zmq.h>
+#include "ch/engine.h"
 #include "ch/request.h"
 #include "heap.h"
 
 typedef enum {
     CH_JOB_FRONT,   /* nowhere else */
     CH_JOB_ACK,     /* waits in the ack core */
-    CH_JOB_LSN,     /* waits for min_lsn */
+    CH_JOB_LSN,     /* waits for min_lsn, or for a delete to be durable */
     CH_JOB_FLUSH,   /* waits for the flushed lsn */
     CH_JOB_QUEUE,   /* waits for a worker */
     CH_JOB_CONTROL, /* with the ingest thread */
@@ -39,6 +40,8 @@ typedef struct ch_job {
     ch_status_t status;
     uint64_t lsn, segment;
     char text[256];
+    bool deleted;      /* a delete that is logged, or that had nothing to do */
+    ch_view_t *before; /* its state just before; NULL: nothing to count */
 } ch_job_t;
 
 #endif

@@ -2,7 +2,7 @@
 ///
 /// Shape    main --> ingest actor   PULL, the engine's only writer
 ///               --> front actor    ROUTER, acks and short answers  --> workers (one zactor each)
-///          front <--inproc PAIR--> ingest: flush and seal, which only the writer may call.
+///          front <--inproc PAIR--> ingest: flush, seal and delete, which only the writer may call.
 /// Stop     ingest stops reading; the log is synced; who waits is told; the engine seals and closes.
 /// Threads  ch_node_t is shared by all actors; what changes in it is atomic or a poke.
 #ifndef CH_NODE_H

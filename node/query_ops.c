@@ -251,6 +251,61 @@ answer_labels(answer_t *answer)
     return status < 0 ? status : CH_OK;
 }
 
+/* ---- delete */
+
+static ch_status_t
+count_match(const ch_node_t *node, const ch_request_t *request, ch_view_t *view,
+            int64_t deadline_ns, uint64_t *points_out, uint64_t *series_out)
+{
+    ch_selector_t *selector = NULL;
+    *points_out = *series_out = 0;
+    ch_status_t status = ch_selector_parse(request->match, &selector);
+    if (status >= 0)
+        status = ch_view_count(view, selector, request->start, request->end,
+                               &node->query_clock, deadline_ns, points_out, series_out);
+    ch_selector_destroy(&selector);
+    return status;
+}
+
+static ch_status_t
+answer_dry_run(answer_t *answer)
+{
+    uint64_t points, series;
+    ch_status_t status = count_match(answer->node, answer->request, answer->view,
+                                     answer->deadline_ns, &points, &series);
+    if (status < 0)
+        return status;
+    ch_reply_put_uint(answer->reply, "points", points);
+    ch_reply_put_uint(answer->reply, "series", series);
+    return CH_OK;
+}
+
+ch_bytes_t
+ch_query_deleted(const ch_node_t *node, const ch_request_t *request, ch_view_t *before,
+                 uint64_t lsn, int64_t deadline_ns, ch_reply_t *reply, bool *failed_out)
+{
+    uint64_t points = 0, series = 0;
+    ch_status_t status = CH_OK;
+    if (before)
+        status = count_match(node, request, before, deadline_ns, &points, &series);
+    ch_reply_begin(reply, request->id);
+    ch_reply_put_uint(reply, "points", points);
+    ch_reply_put_uint(reply, "series", series);
+    ch_reply_put_uint(reply, "lsn", lsn);
+    if (status < 0) {
+        char text[300];
+        snprintf(text, sizeof text, "deleted, but not all was counted: %s",
+                 ch_fail_text());
+        ch_reply_array_begin(reply, "warnings");
+        ch_reply_put_message(reply, NULL, text);
+        ch_reply_array_end(reply);
+    }
+    ch_bytes_t frame;
+    status = ch_reply_finish(reply, &frame);
+    *failed_out = status < 0;
+    return status < 0 ? ch_query_error(reply, request->id, status) : frame;
+}
+
 /* ---- producers */
 
 static void
@@ -294,6 +349,8 @@ answer_body(answer_t *answer)
     case CH_OP_LABELS:
     case CH_OP_LABEL_VALUES:
         return answer_labels(answer);
+    case CH_OP_DELETE:
+        return answer_dry_run(answer);
     case CH_OP_PRODUCERS:
         return answer_producers(answer);
     default:

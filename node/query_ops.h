@@ -9,10 +9,17 @@
 #include "ch/request.h"
 #include "node.h"
 
-/// Answer one of get, read, query, series, labels, label_values, producers. The frame is valid until
+/// Answer one of get, read, query, series, labels, label_values, producers, and delete as a dry run. The frame is valid until
 /// the next use of `reply`. *failed_out: it is an error reply.
 ch_bytes_t ch_query_answer(const ch_node_t *node, const ch_request_t *request,
                            int64_t deadline_ns, ch_reply_t *reply, bool *failed_out);
+
+/// Answer a delete that is durable as record `lsn` (0: it had nothing to do): count what `before` (NULL:
+/// nothing) held of it. When that fails, or takes longer than the deadline, the reply has what was
+/// counted and a warning: the delete is done all the same.
+ch_bytes_t ch_query_deleted(const ch_node_t *node, const ch_request_t *request,
+                            ch_view_t *before, uint64_t lsn, int64_t deadline_ns,
+                            ch_reply_t *reply, bool *failed_out);
 
 /// An error reply for a status and this thread's failure text.
 ch_bytes_t ch_query_error(ch_reply_t *reply, ch_bytes_t id, ch_status_t status);

@@ -32,6 +32,9 @@ make_reply(ch_job_t *job, ch_reply_t *reply, ch_bytes_t frame)
 static ch_bytes_t
 answer(const ch_node_t *node, ch_job_t *job, ch_reply_t *reply)
 {
+    if (job->deleted)
+        return ch_query_deleted(node, &job->request, job->before, job->lsn,
+                                job->deadline_ns, reply, &job->failed);
     if (ch_clock_monotonic_ns(&node->query_clock) < job->deadline_ns)
         return ch_query_answer(node, &job->request, job->deadline_ns, reply,
                                &job->failed);

@@ -40,6 +40,33 @@ class Values(ChqTest):
         self.assertEqual(self.out("get", 'k{a="1",b="2"}', "--full", "-o", "csv"),
                          "time,value\n2020-01-01T00:00:00Z,7\n")
 
+    def test_delete_counts_and_asks_only_a_person(self):
+        for second in "123":
+            self.chq("put", "d", second, "--time", second)
+        self.assertEqual(self.out("delete", "d", "--dry-run", "--end", "3"), "points,series\n2,1\n")
+        self.assertEqual(self.out("delete", "d", "--end", "3"), "points,series\n2,1\n")
+        self.assertEqual(self.out("read", "d"), "time,series,value\n1970-01-01T00:00:03Z,d,3\n")
+        self.assertEqual(self.on_a_terminal("delete", "d", answer=b"n\n"), 1)
+        self.assertEqual(self.out("get", "d"), "3\n")
+        self.assertEqual(self.on_a_terminal("delete", "d", answer=b"y\n"), 0)
+        self.chq("get", "d", code=1)
+        self.assertEqual(self.out("delete", "d", "--yes", code=1), "points,series\n0,0\n")
+        self.assertIn("selector", self.chq("delete", "{{", code=4).stderr)
+        self.chq("delete", code=2)
+
+    def on_a_terminal(self, *arguments, answer):
+        """Run chq with a terminal as its standard input; its exit code."""
+        environment = dict(os.environ, CHQ_NODE=self.node.endpoints["query"])
+        ours, theirs = os.openpty()
+        self.addCleanup(os.close, ours)
+        process = subprocess.Popen([CHQ, *arguments], env=environment, stdin=theirs,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        os.close(theirs)
+        os.write(ours, answer)
+        _, words = process.communicate(timeout=60)
+        self.assertIn(b"delete 1 points of 1 series? [y/N]", words)
+        return process.returncode
+
     def test_missing_key_exits_1(self):
         result = self.chq("get", "no.such.key", code=1)
         self.assertEqual(result.stdout, "")

@@ -107,6 +107,7 @@ int chq_cmd_get(chq_t *chq);
 int chq_cmd_write(chq_t *chq);
 int chq_cmd_import(chq_t *chq);
 int chq_cmd_read(chq_t *chq);
+int chq_cmd_delete(chq_t *chq);
 int chq_cmd_query(chq_t *chq);
 int chq_cmd_ls(chq_t *chq);
 int chq_cmd_series(chq_t *chq);

@@ -221,6 +221,38 @@ cityhall_reader_next(cityhall_reader_t *reader, cityhall_series_t *series_out)
 /* ---- single answers */
 
 cityhall_status_t
+cityhall_reader_delete(cityhall_reader_t *reader, const char *match, int64_t start,
+                       int64_t end, bool dry_run, uint64_t *points_out,
+                       uint64_t *series_out)
+{
+    ch_request_t request;
+    uint64_t points, series;
+    ch_request_init(&request);
+    request.op = CH_OP_DELETE;
+    request.has_match = true;
+    request.match = ch_bytes_text(match);
+    request.has_start = start != INT64_MIN;
+    request.start = start;
+    request.has_end = end != INT64_MAX;
+    request.end = end;
+    request.dry_run = dry_run;
+    uint32_t tries = reader->options.tries;
+    reader->options.tries = dry_run ? tries : 1;
+    cityhall_status_t status = ch_reader_ask(reader, &request);
+    reader->options.tries = tries;
+    if (status < 0)
+        return status;
+    if (!ch_reply_view_uint(&reader->view, "points", &points) ||
+        !ch_reply_view_uint(&reader->view, "series", &series))
+        return broken(reader);
+    if (points_out)
+        *points_out = points;
+    if (series_out)
+        *series_out = series;
+    return CITYHALL_OK;
+}
+
+cityhall_status_t
 cityhall_reader_ping(cityhall_reader_t *reader, cityhall_ping_t *ping_out)
 {
     ch_request_t request;

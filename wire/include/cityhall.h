@@ -367,6 +367,14 @@ CITYHALL_API cityhall_status_t cityhall_reader_label_values(
     cityhall_reader_t *reader, const char *label, const char *match,
     const char *const **values_out, size_t *count_out) CITYHALL_MUST_CHECK;
 
+/// Delete the points of series that match with times in [start, end) (INT64_MIN, INT64_MAX: unbounded),
+/// or with `dry_run` only count them. OK: it is durable, and no answer shows them any more. Sent once,
+/// whatever `tries` says: a second one would also take what came in between; after ERR_TIMEOUT ask with
+/// dry_run whether it was done. points_out and series_out may be NULL.
+CITYHALL_API cityhall_status_t cityhall_reader_delete(
+    cityhall_reader_t *reader, const char *match, int64_t start, int64_t end,
+    bool dry_run, uint64_t *points_out, uint64_t *series_out) CITYHALL_MUST_CHECK;
+
 /// Any op without parameters (`flush`, `seal`, `stats`, `producers` ...), or a whole request of your
 /// own (msgpack, `op` and all). The reply's msgpack is valid until the next call on the reader; an
 /// error reply is ERR_REFUSED, and is handed out too.
