@@ -26,16 +26,26 @@
 enum {
     TAIL_MIN = 256, /* pairs out of order before they are merged in */
     MAP_AHEAD = 16, /* slots asked for before they are filled */
+    GROW_SLOWLY = 4 << 20,
 };
 
-/* Room for one more item in an array that doubles. */
+/* What an array grows to. Large ones are moved by the page tables, not copied, so they need not double. */
+static uint32_t
+grown_capacity(uint32_t capacity)
+{
+    if (capacity >= GROW_SLOWLY)
+        return capacity + capacity / 8;
+    return capacity ? capacity * 2 : 8;
+}
+
+/* Room for one more item in an array. */
 static void *
 grown(ch_label_index_t *index, void *items, uint32_t count, uint32_t *capacity,
       size_t size)
 {
     if (count < *capacity)
         return items;
-    uint32_t wanted = *capacity ? *capacity * 2 : 8;
+    uint32_t wanted = grown_capacity(*capacity);
     ch_index_count_bytes(index, (wanted - *capacity) * size);
     *capacity = wanted;
     return ch_realloc(items, wanted * size);
@@ -345,7 +355,8 @@ ch_label_index_growth(const ch_label_index_t *index, uint64_t more)
         wanted *= 2;
     size_t growth = wanted > size ? wanted * sizeof *index->value_map.slots : 0;
     if (index->value_count + more > index->value_capacity)
-        growth += index->value_capacity * sizeof *index->values;
+        growth += (grown_capacity(index->value_capacity) - index->value_capacity) *
+                  sizeof *index->values;
     return growth;
 }
 
