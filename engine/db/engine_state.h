@@ -82,6 +82,8 @@ struct ch_engine {
     uint64_t next_file; /* F */
     uint32_t *order;    /* F: series ids in key order */
     size_t order_count, order_capacity;
+    size_t
+        order_owed; /* F: series that flushes sorted by themselves since it was extended */
 
     uint32_t *ids; /* W: series ids of the batch at hand */
     size_t ids_capacity;

@@ -15,7 +15,9 @@
 
 #include <stdlib.h>
 
-/* Sort only the ids that came since the last flush, then merge: series outlive many flushes. */
+/* Series outlive many flushes: the order of all is kept, and only ids that came since the last flush are
+ * sorted and merged in. After a start none are, and millions take long to sort, while writers
+ * wait. So a memtable's own ids are sorted for it alone, until that has cost as much as all would. */
 
 static int
 by_key(const void *a, const void *b, void *context)
@@ -69,7 +71,8 @@ typedef struct flush {
     ch_tombstones_t *tombstones; /* holds all of its deletes, and perhaps later ones */
     uint64_t flushed_lsn;        /* before */
     ch_erasures_t erasures;
-    uint8_t *present; /* by series id */
+    uint32_t *series; /* those of the memtable, in key order */
+    uint32_t series_count;
     last_point_t *last;
     size_t last_count;
     ch_points_t points;
@@ -112,9 +115,8 @@ write_table(flush_t *flush)
         .level = CH_COLUMN_FAST};
     ch_status_t status = ch_sstable_writer_open(engine->options.fs, flush->path,
                                                 flush->file_number, &options, &writer);
-    for (size_t i = 0; status >= 0 && i < engine->order_count; i++)
-        if (flush->present[engine->order[i]])
-            status = write_series(flush, writer, engine->order[i]);
+    for (uint32_t i = 0; status >= 0 && i < flush->series_count; i++)
+        status = write_series(flush, writer, flush->series[i]);
     if (status >= 0 && flush->last_count > 0)
         status = ch_sstable_writer_finish(writer, ch_memtable_lsn_first(flush->memtable),
                                           flush->lsn, &flush->info);
@@ -122,17 +124,39 @@ write_table(flush_t *flush)
     return status;
 }
 
+/* The memtable's series, which the order of all holds, in that order. */
 static void
-mark_present(flush_t *flush)
+sort_by_order(flush_t *flush)
 {
+    ch_engine_t *engine = flush->engine;
+    uint8_t *present = ch_calloc(engine->order_count + 1, 1);
+    for (uint32_t i = 0; i < flush->series_count; i++)
+        present[flush->series[i]] = 1;
+    uint32_t count = 0;
+    for (size_t i = 0; i < engine->order_count; i++)
+        if (present[engine->order[i]])
+            flush->series[count++] = engine->order[i];
+    ch_free(present);
+}
+
+static void
+sort_series(flush_t *flush)
+{
+    ch_engine_t *engine = flush->engine;
     uint32_t count = ch_memtable_series_count(flush->memtable);
-    uint32_t *series = ch_alloc((count + 1) * sizeof *series);
-    ch_memtable_series(flush->memtable, series);
-    flush->present = ch_calloc(flush->engine->order_count + 1, 1);
+    size_t fresh = ch_series_table_count(engine->series) - engine->order_count;
+    flush->series = ch_alloc((count + 1) * sizeof *flush->series);
+    flush->series_count = count;
     flush->last = ch_calloc(count + 1, sizeof *flush->last);
-    for (uint32_t i = 0; i < count; i++)
-        flush->present[series[i]] = 1;
-    ch_free(series);
+    ch_memtable_series(flush->memtable, flush->series);
+    engine->order_owed += count;
+    if (fresh <= engine->order_owed) {
+        extend_order(engine);
+        engine->order_owed = 0;
+        sort_by_order(flush);
+    } else {
+        qsort_r(flush->series, count, sizeof *flush->series, by_key, engine->series);
+    }
 }
 
 /* Newest points first, then the version: who sees the version must find them, and who holds an older
@@ -223,8 +247,7 @@ write_and_install(flush_t *flush)
 {
     ch_engine_t *engine = flush->engine;
     ch_sstable_t *sstable = NULL;
-    extend_order(engine);
-    mark_present(flush);
+    sort_series(flush);
     bool table = ch_memtable_points(flush->memtable) > 0;
     ch_status_t status = table ? write_table(flush) : CH_OK;
     table = flush->last_count > 0;
@@ -296,7 +319,7 @@ flush_release(flush_t *flush)
     ch_points_release(&flush->points);
     ch_tombstones_release(&flush->tombstones);
     ch_erasures_release(&flush->erasures);
-    ch_free(flush->present);
+    ch_free(flush->series);
     ch_free(flush->last);
     ch_free(flush->path);
 }
