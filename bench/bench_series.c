@@ -4,8 +4,9 @@
  *          point of every series (what a week of windows looks like after compaction).
  * Figures  resident memory a series; time of the start after a clean stop, and after a kill with the
  *          memtable full; of the first get and of the first selection by label.
- * Usage    bench_series [SERIES [FIELDS [TABLES [DIRECTORY]]]] (5000000 1 10 /tmp); DIRECTORY/bench_series
- *          must not exist */
+ * Usage    bench_series [SERIES [FIELDS [TABLES [DIRECTORY [LIMIT_MIB]]]]] (5000000 1 10 /tmp): writes
+ *          DIRECTORY/bench_series when it is not there, else starts on it. With a limit, memtables are of
+ *          64 MiB and flushed as they fill */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,8 @@ append_hosts(ch_engine_t *engine, const setup_t *setup, uint32_t from, int64_t t
     ch_batch_t batch = {
         .blocks = &block, .block_count = 1, .points = rows * setup->fields};
     ch_append_result_t result;
+    if (!ch_engine_ready(engine))
+        CH_ASSERT(ch_engine_work(engine) == CH_OK);
     CH_ASSERT(ch_engine_append(engine, &batch, &result) == CH_OK);
     if (result.state != CH_APPEND_TAKEN) {
         printf("refused: %s\n", result.reject.message);
@@ -185,6 +188,10 @@ main(int argc, char **argv)
     setup.options.memory_limit = UINT64_C(64) << 30;
     setup.options.memtable_bytes = UINT64_C(8) << 30; /* a table is a round */
     setup.options.limits.series = 100000000;
+    if (argc > 5) {
+        setup.options.memory_limit = (uint64_t)atoi(argv[5]) << 20;
+        setup.options.memtable_bytes = 64 << 20;
+    }
     double before = rss_mib(), spent = -now_s();
     if (access(setup.path, F_OK) != 0) {
         ch_engine_t *engine = start(&setup, "empty");
@@ -203,6 +210,12 @@ main(int argc, char **argv)
     ch_engine_t *engine = start(&setup, "after a clean stop or a kill");
     ask(engine, &setup);
     report(engine, &setup, before);
+    spent = -now_s();
+    uint64_t lsn;
+    append_hosts(engine, &setup, 0, 1000000000000);
+    CH_ASSERT(ch_engine_sync(engine) == CH_OK);
+    CH_ASSERT(ch_engine_flush(engine, &lsn) == CH_OK);
+    printf("  first flush, of %d series: %.3f s\n", ROWS, spent + now_s());
     ch_engine_destroy(&engine); /* as a kill */
     return 0;
 }

@@ -348,6 +348,27 @@ note_newest(void *context, const char *name)
     return CH_OK;
 }
 
+/* Series leave a catalogue in no other way: when tables cannot hold even three quarters of those it
+ * names, the rest have no points any more, and the keys are read from the tables. */
+static bool
+outgrown(ch_engine_t *engine)
+{
+    const ch_manifest_state_t *state = ch_manifest_state(engine->manifest);
+    uint64_t named = engine->catalogue.saved.series, held = 0;
+    for (size_t i = 0; i < state->table_count; i++)
+        held += state->tables[i].info.series;
+#ifdef CH_FAULT_CATALOGUE_KEEPS_ALL
+    held = named;
+#endif
+    if (held >= named - named / 4)
+        return false;
+    ch_log(engine->options.log, CH_LOG_INFO, "engine", "catalogue_outgrown",
+           "series=%" PRIu64 " in_tables_at_most=%" PRIu64
+           " action=\"the keys are read from the tables\"",
+           named, held);
+    return true;
+}
+
 void
 ch_catalogue_load(ch_engine_t *engine)
 {
@@ -359,12 +380,14 @@ ch_catalogue_load(ch_engine_t *engine)
     if (status < 0 || walk.newest == 0)
         return;
     *catalogue = (ch_catalogue_t){.number = walk.newest};
-    if (load_file(engine, ".image", load_image_file) != CH_OK) {
+    bool whole = load_file(engine, ".image", load_image_file) == CH_OK;
+    if (whole)
+        catalogue->torn = load_file(engine, ".added", load_added_file) < 0;
+    if (!whole || outgrown(engine)) {
         start_anew(engine);
         *catalogue = (ch_catalogue_t){.number = walk.newest, .torn = true};
         return;
     }
-    catalogue->torn = load_file(engine, ".added", load_added_file) < 0;
     catalogue->loaded = ch_series_table_count(engine->series);
 }
 

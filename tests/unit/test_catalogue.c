@@ -133,6 +133,52 @@ test_no_flipped_bit_changes_an_answer(void **state)
     ch_rig_release(&rig);
 }
 
+static void
+count_series(void *context, const ch_stat_t *stat)
+{
+    if (strcmp(stat->name, "engine.series") == 0)
+        *(double *)context = stat->value;
+}
+
+static unsigned
+known(ch_rig_t *rig)
+{
+    double value = -1;
+    ch_engine_stats(rig->engine, count_series, &value);
+    return (unsigned)value;
+}
+
+static void append_one(ch_engine_t *engine, const char *name);
+
+/* Goal: series that have no points any more are forgotten. Method: for 30 days 50 new series each, of
+ * which 45 are deleted before a table has them; the node starts once a day. */
+static void
+test_series_without_points_leave_at_a_start(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    for (unsigned day = 1; day <= 30; day++) {
+        char name[32], match[48];
+        for (unsigned i = 0; i < 50; i++) {
+            snprintf(name, sizeof name, "day%u_%u", day, i);
+            append_one(rig.engine, name);
+        }
+        snprintf(match, sizeof match, "{__name__=~\"day%u_([1-4][0-9]|[5-9])\"}", day);
+        ch_delete_t delete = {
+            .match = ch_bytes_text(match), .start = CH_TIME_MIN, .end = CH_TIME_MAX};
+        ch_delete_result_t result;
+        assert_int_equal(ch_engine_delete(rig.engine, &delete, &result), CH_OK);
+        ch_view_destroy(&result.before);
+        flush(&rig);
+        assert_int_equal(ch_engine_close(rig.engine), CH_OK);
+        ch_engine_destroy(&rig.engine);
+        ch_rig_open(&rig);
+        assert_in_range(known(&rig), 5 * day, 5 * day * 4 / 3);
+    }
+    ch_rig_release(&rig);
+}
+
 /* A batch of one point, not synced, while the flush writes its table. */
 typedef struct beside {
     ch_rig_t *rig;
@@ -216,6 +262,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers_are_the_same_with_and_without),
         cmocka_unit_test(test_no_flipped_bit_changes_an_answer),
+        cmocka_unit_test(test_series_without_points_leave_at_a_start),
         cmocka_unit_test(test_series_that_were_lost_are_not_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
