@@ -3,6 +3,8 @@
  * Rows    Adjacent rows of one name and the same fields are what a poll loop sends. They are
  *         gathered as cells, row by row, and turned into one TABLE block of columns when a row
  *         with another name or other fields comes: downstream, a table costs a fraction.
+ * Again   A poll loop names its hosts in the same order, round after round. `repeats` says which row the
+ *         next one would repeat; labels that stand there byte for byte are not read again.
  */
 #include "batch_reader.h"
 
@@ -95,6 +97,8 @@ struct ch_batch_rows {
     uint32_t row_count;
     uint32_t none_count;
     ch_bytes_t *labels; /* of each row */
+    ch_bytes_t *raws;   /* the same, as they stand in the frame */
+    uint32_t repeats;   /* row whose labels are expected next */
     int64_t *times;
     size_t row_capacity;
     ch_value_t *cells; /* row by row */
@@ -118,6 +122,7 @@ ch_batch_rows_destroy(ch_batch_rows_t **rows_p)
         return;
     free(rows->fields);
     free(rows->labels);
+    free(rows->raws);
     free(rows->times);
     free(rows->cells);
     free(rows);
@@ -129,7 +134,8 @@ ch_batch_rows_bytes(const ch_batch_rows_t *rows)
     if (!rows)
         return 0;
     return rows->field_capacity * sizeof *rows->fields +
-           rows->row_capacity * (sizeof *rows->labels + sizeof *rows->times) +
+           rows->row_capacity *
+               (sizeof *rows->labels + sizeof *rows->raws + sizeof *rows->times) +
            rows->cell_capacity * sizeof *rows->cells;
 }
 
@@ -160,6 +166,9 @@ grow_rows(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows)
     size_t capacity = rows->row_capacity, count = rows->row_count + 1u;
     size_t cells = (size_t)count * rows->field_count;
     if (!grow(decoder, &rows->labels, &capacity, count, sizeof *rows->labels))
+        return false;
+    capacity = rows->row_capacity;
+    if (!grow(decoder, &rows->raws, &capacity, count, sizeof *rows->raws))
         return false;
     capacity = rows->row_capacity;
     if (!grow(decoder, &rows->times, &capacity, count, sizeof *rows->times))
@@ -326,6 +335,7 @@ start_run(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, const row_t *row,
     rows->field_count = row->field_count;
     rows->none_count = 0;
     rows->name_bytes_max = 0;
+    rows->repeats = 0;
     *field_out = WHOLE_ROW;
     if (!ch_series_name_valid(row->name))
         return ch_fault(fault, CH_ERR_INVALID, "the name is not valid");
@@ -376,10 +386,19 @@ read_cells(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, const row_t *row,
     return true;
 }
 
+/* Bytes between two places of a cursor. */
+static ch_bytes_t
+walked(ch_cursor_t from, ch_cursor_t to)
+{
+    return ch_bytes(from.at, (size_t)(to.at - from.at));
+}
+
 static void
-add_row(ch_batch_rows_t *rows, ch_bytes_t labels, int64_t time, uint32_t none)
+add_row(ch_batch_rows_t *rows, ch_bytes_t labels, ch_bytes_t raw, int64_t time,
+        uint32_t none)
 {
     rows->labels[rows->row_count] = labels;
+    rows->raws[rows->row_count] = raw;
     rows->times[rows->row_count] = time;
     rows->row_count++;
     rows->none_count += none;
@@ -409,24 +428,58 @@ decode_row(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, const row_t *row,
         return false;
     if (!read_cells(decoder, rows, row, labels, &field, &none, &fault))
         return refuse_row(decoder, row, index, field, &fault);
-    add_row(rows, labels, time, none);
+    add_row(rows, labels, walked(row->labels, labels_at), time, none);
     return ch_batch_count_points(decoder, row->field_count - none);
+}
+
+/* Do the labels of row `k` stand at the cursor? A map says itself where it ends. */
+static bool
+labels_stand(const ch_batch_rows_t *rows, uint32_t k, const ch_cursor_t *cursor)
+{
+    if (k >= rows->row_count || rows->raws[k].size > (size_t)(cursor->end - cursor->at))
+        return false;
+#ifdef CH_FAULT_BATCH_LABELS_BY_SIZE
+    return true;
+#endif
+    return memcmp(cursor->at, rows->raws[k].data, rows->raws[k].size) == 0;
+}
+
+/* The labels of the next row: those of the row expected, those of the first (a new round), or read. */
+static bool
+read_row_labels(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, ch_cursor_t *cursor,
+                ch_bytes_t *labels_out, ch_fault_t *fault)
+{
+    uint32_t k = labels_stand(rows, rows->repeats, cursor) ? rows->repeats : 0;
+    if (k == 0 && !labels_stand(rows, 0, cursor)) {
+        rows->repeats = 0;
+        return ch_batch_read_labels(decoder, cursor, labels_out, fault);
+    }
+    *labels_out = rows->labels[k];
+    cursor->at += rows->raws[k].size;
+    rows->repeats = k + 1;
+    return true;
 }
 
 /* A row that goes on the present run and has no fault: taken in one walk. False, with nothing
  * changed but scratch: look closer. */
 static bool
-read_fitting_row(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, ch_cursor_t *cursor,
-                 ch_bytes_t *labels_out, int64_t *time_out, uint32_t *none_out)
+take_fitting_row(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, ch_cursor_t *cursor,
+                 uint32_t *none_out)
 {
-    ch_cursor_t walk = *cursor;
+    ch_cursor_t walk = *cursor, labels_at;
+    ch_bytes_t labels, raw;
+    int64_t time;
     ch_bytes_t name;
     ch_item_t item;
     ch_fault_t fault = {0};
     if (rows->row_count == 0 || walk.at == walk.end || *walk.at++ != 0x94 ||
-        !ch_cursor_str(&walk, &name) || !ch_bytes_equal(name, rows->name) ||
-        !ch_batch_read_labels(decoder, &walk, labels_out, &fault) ||
-        !ch_batch_read_time(decoder, &walk, time_out, &fault) ||
+        !ch_cursor_str(&walk, &name) || !ch_bytes_equal(name, rows->name))
+        return false;
+    labels_at = walk;
+    if (!read_row_labels(decoder, rows, &walk, &labels, &fault))
+        return false;
+    raw = walked(labels_at, walk);
+    if (!ch_batch_read_time(decoder, &walk, &time, &fault) ||
         !ch_cursor_next(&walk, &item) || item.kind != CH_ITEM_MAP ||
         item.count != rows->field_count || !grow_rows(decoder, rows))
         return false;
@@ -437,9 +490,10 @@ read_fitting_row(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, ch_cursor_t
             return false;
         *none_out += cells[j].type == CH_VALUE_NONE;
     }
-    if (rows->name_bytes_max + labels_out->size + 2 > decoder->limits.key_bytes)
+    if (rows->name_bytes_max + labels.size + 2 > decoder->limits.key_bytes)
         return false;
     *cursor = walk;
+    add_row(rows, labels, raw, time, *none_out);
     return true;
 }
 
@@ -448,14 +502,11 @@ static bool
 take_row(ch_batch_decoder_t *decoder, ch_batch_rows_t *rows, ch_cursor_t *cursor,
          uint32_t index)
 {
-    ch_bytes_t labels;
-    int64_t time;
     uint32_t none = 0;
     row_t row;
-    if (read_fitting_row(decoder, rows, cursor, &labels, &time, &none)) {
-        add_row(rows, labels, time, none);
+    if (take_fitting_row(decoder, rows, cursor, &none)) {
         return ch_batch_count_cells(decoder, 1, rows->field_count) &&
-               ch_batch_count_key(decoder, labels.size) &&
+               ch_batch_count_key(decoder, rows->labels[rows->row_count - 1].size) &&
                ch_batch_count_points(decoder, rows->field_count - none);
     }
     if (decoder->no_memory)

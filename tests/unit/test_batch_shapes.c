@@ -367,6 +367,33 @@ test_bad_series_are_refused(void **state)
     assert_bad("{series [['b' [1] [1]] ['a' [1 nil 3] [0 1 2]]]}", 2);
 }
 
+/* Goal: rows that name hosts in rounds are those hosts' whatever the order of the rounds. Method: rounds
+ * that repeat, start anew, skip, swap and end early; the label sets are equally long. */
+static void
+test_rows_in_rounds_keep_their_labels(void **state)
+{
+    (void)state;
+    static const char *const orders[] = {"abcabcabc", "abcbcaacb", "aaabbb", "abacadabac",
+                                         "abcdabxdabcd"};
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        char text[2000] = "{rows [", expected[1000] = "";
+        for (int k = 0; orders[i][k]; k++) {
+            sprintf(text + strlen(text), "['m' {h '%c'} %d {f %d}]", orders[i][k], k, k);
+            sprintf(expected + strlen(expected), "m_f{h=\"%c\"} %d %d\n", orders[i][k], k,
+                    k);
+        }
+        assert_decodes(strcat(text, "]}"), expected);
+    }
+    assert_decodes(
+        "{rows [['m' {h 'a'} 1 {f 1}] ['m' {h 'b'} 1 {f 2}] ['m' {h 'a'} 2 {f 3}]"
+        " ['m' {h 'b' i 'c'} 2 {f 4}] ['m' {} 2 {f 5}]]}",
+        "m_f{h=\"a\"} 1 1\nm_f{h=\"b\"} 1 2\nm_f{h=\"a\"} 2 3\n"
+        "m_f{h=\"b\",i=\"c\"} 2 4\nm_f 2 5\n");
+    assert_bad("{rows [['m' {h 'a'} 1 {f 1}] ['m' {h 'b'} 1 {f 2}] ['m' {h 'a'} 2 {f 3}]"
+               " ['m' {h 'b'} 2 {f []}]]}",
+               3);
+}
+
 /* ---- tables */
 
 #define SCRAPE(name, label, field, row, more)                                            \
@@ -551,6 +578,7 @@ main(void)
         TEST(test_strings_hold_64_kib),
         TEST(test_rows_become_fields),
         TEST(test_adjacent_rows_of_the_same_fields_are_one_table),
+        TEST(test_rows_in_rounds_keep_their_labels),
         TEST(test_bad_rows_are_refused_at_their_first_point),
         TEST(test_series_take_every_form_of_column),
         TEST(test_packed_columns_point_into_the_frame),
