@@ -15,9 +15,12 @@
 #include "ch/alloc.h"
 #include "ch/assert.h"
 #include "ch/log.h"
+#include "ch/selector.h"
 #include "ch/suggest.h"
 
 enum { NAME_BYTES = 128, LINE_BYTES = 190 /* inih is built with lines of 200 bytes */ };
+
+#define MAX_AGE_MS (UINT64_C(36500) * 24 * 3600 * 1000) /* as of retention.age */
 
 static const char environment_prefix[] = "CITYHALL_";
 
@@ -95,6 +98,32 @@ address_valid(const char *text)
     return colon && colon > text && port_valid(colon + 1) && !strpbrk(text, " \t/;");
 }
 
+ch_status_t
+ch_config_rule_parse(const char *text, size_t *selector_size_out, uint64_t *age_ms_out)
+{
+    const char *colon = strrchr(text, ':');
+    if (!colon || colon == text)
+        return ch_fail(CH_ERR_INVALID, "it is not SELECTOR:AGE, such as cpu_user:30d");
+    ch_selector_t *selector = NULL;
+    ch_status_t status = ch_units_parse(CH_CONFIG_DURATION, colon + 1, age_ms_out);
+    if (status == CH_OK && *age_ms_out > MAX_AGE_MS)
+        status = ch_fail(CH_ERR_INVALID, "%s is more than 36500d", colon + 1);
+    if (status == CH_OK)
+        status = ch_selector_parse(ch_bytes(text, (size_t)(colon - text)), &selector);
+    ch_selector_destroy(&selector);
+    *selector_size_out = (size_t)(colon - text);
+    return status < 0 ? status : CH_OK;
+}
+
+static ch_status_t
+check_rule(const char *text)
+{
+    size_t size;
+    uint64_t age_ms;
+    ch_status_t status = ch_config_rule_parse(text, &size, &age_ms);
+    return status < 0 ? CH_ERR_INVALID : CH_OK;
+}
+
 static ch_status_t
 check_text(const ch_config_key_t *key, const char *value)
 {
@@ -107,6 +136,8 @@ check_text(const ch_config_key_t *key, const char *value)
                        quoted);
     if (key->type == CH_CONFIG_ADDRESS && !address_valid(value))
         return ch_fail(CH_ERR_INVALID, "%s is not host:port", quoted);
+    if (key->type == CH_CONFIG_RULE)
+        return check_rule(value);
     if (key->type != CH_CONFIG_ENDPOINT)
         return CH_OK;
     bool tcp = strncmp(value, "tcp://", 6) == 0 && address_valid(value + 6);

@@ -19,6 +19,7 @@ enum {
     CH_CONFIG_KEYS_MAX =
         64, /* a static assert in config_keys.c keeps the table below it */
     CH_CONFIG_TEXT_MAX = 1024,   /* bytes of one value */
+    CH_CONFIG_RULES = 8,         /* of retention */
     CH_CONFIG_ORIGIN_BYTES = 160 /* "file:line" for print-config and messages */
 };
 
@@ -27,6 +28,7 @@ typedef enum {
     CH_CONFIG_PATH,     /* text: a path, not empty */
     CH_CONFIG_ENDPOINT, /* text: tcp://host:port, ipc://path, or empty where allowed */
     CH_CONFIG_ADDRESS,  /* text: host:port, or empty */
+    CH_CONFIG_RULE,     /* text: selector:duration, or empty */
     CH_CONFIG_BYTES,    /* number: 4096, 4KiB, 64MiB, 1GiB */
     CH_CONFIG_DURATION, /* number of ms: 100ms, 1s, 5m, 1h */
     CH_CONFIG_COUNT,    /* number */
@@ -45,6 +47,8 @@ typedef struct ch_config {
     uint64_t limit_batch_bytes, limit_batch_points, limit_key_bytes, limit_labels;
     uint64_t limit_request_bytes, limit_reply_bytes, limit_series, limit_producers;
     uint64_t limit_query_samples, limit_query_timeout_ms;
+    uint64_t retention_age_ms, retention_size; /* 0: no limit */
+    char *retention_rules[CH_CONFIG_RULES];
     uint64_t log_level;
     uint64_t query_workers;
     uint64_t security_insecure;
@@ -111,6 +115,11 @@ typedef enum {
 
 /// Print the effective values (INI), the reference page (MARKDOWN) or the key list (HELP).
 void ch_config_print(const ch_config_t *config, ch_config_form_t form, FILE *to);
+
+/// Take `selector:duration` apart: the selector's length and the age. Errors: CH_ERR_INVALID,
+/// CH_ERR_PARSE (the selector).
+ch_status_t ch_config_rule_parse(const char *text, size_t *selector_size_out,
+                                 uint64_t *age_ms_out) CH_MUST_CHECK;
 
 /// Value text <-> number; pure. `parse` errors: CH_ERR_INVALID.
 ch_status_t ch_units_parse(ch_config_type_t type, const char *text,

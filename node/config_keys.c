@@ -14,6 +14,12 @@
 
 #define SLOT(field) offsetof(ch_config_t, field)
 
+#define RULE(n, help)                                                                    \
+    {                                                                                    \
+        "retention", "rule_" #n, CH_CONFIG_RULE, false, SLOT(retention_rules[(n)-1]),    \
+            "", 0, 0, help                                                               \
+    }
+
 static const ch_config_key_t keys[] = {
     {"node", "name", CH_CONFIG_NAME, false, SLOT(node_name), "", 0, 0,
      "Name of this node in replies and logs, 1 to 64 bytes of [A-Za-z0-9._/-]. Empty: "
@@ -79,6 +85,28 @@ static const ch_config_key_t keys[] = {
      "30s", 10, 60 * MINUTE_MS,
      "How long a request may take when it names no timeout_ms; also the most it "
      "may name."},
+    {"retention", "age", CH_CONFIG_DURATION, true, SLOT(retention_age_ms), "0s", 0,
+     36500 * 24 * 60 * MINUTE_MS,
+     "How long points stay, of series that no rule names, counted back from the newest "
+     "time that "
+     "clock and data agree on; 0s keeps them for ever."},
+    {"retention", "size", CH_CONFIG_BYTES, true, SLOT(retention_size), "0", 0,
+     UINT64_C(1) << 60,
+     "Bytes that all tables together may take; above, the oldest go, whole tables at a "
+     "time; "
+     "0 sets no limit."},
+    RULE(
+        1,
+        "`SELECTOR:AGE`, such as {team=\"lab\"}:90d: these series stay so long, whatever "
+        "retention.age says; of several rules the longest counts; an age of 0s: for "
+        "ever."),
+    RULE(2, "One more, as rule_1."),
+    RULE(3, "One more, as rule_1."),
+    RULE(4, "One more, as rule_1."),
+    RULE(5, "One more, as rule_1."),
+    RULE(6, "One more, as rule_1."),
+    RULE(7, "One more, as rule_1."),
+    RULE(8, "One more, as rule_1."),
     {"log", "level", CH_CONFIG_LEVEL, true, SLOT(log_level), "info", 0, 0,
      "Least level that is logged to stderr: debug, info, warn, error."},
     {"query", "workers", CH_CONFIG_COUNT, true, SLOT(query_workers), "2", 1, 64,
@@ -110,9 +138,10 @@ ch_config_type_name(ch_config_type_t type)
     static const char *const names[] = {
         [CH_CONFIG_NAME] = "name",         [CH_CONFIG_PATH] = "path",
         [CH_CONFIG_ENDPOINT] = "endpoint", [CH_CONFIG_ADDRESS] = "host:port",
-        [CH_CONFIG_BYTES] = "bytes",       [CH_CONFIG_DURATION] = "duration",
-        [CH_CONFIG_COUNT] = "count",       [CH_CONFIG_BOOL] = "bool",
-        [CH_CONFIG_LEVEL] = "level",       [CH_CONFIG_SYNC] = "sync",
+        [CH_CONFIG_RULE] = "rule",         [CH_CONFIG_BYTES] = "bytes",
+        [CH_CONFIG_DURATION] = "duration", [CH_CONFIG_COUNT] = "count",
+        [CH_CONFIG_BOOL] = "bool",         [CH_CONFIG_LEVEL] = "level",
+        [CH_CONFIG_SYNC] = "sync",
     };
     return names[type];
 }

@@ -16,7 +16,7 @@
 #include "job.h"
 #include "sockets.h"
 
-enum { MESSAGES_PER_WAKE = 256 };
+enum { MESSAGES_PER_WAKE = 256, RETENTION_LOOK_MS = 10000 };
 
 typedef struct actor {
     ch_node_t *node;
@@ -250,6 +250,14 @@ take_command(actor_t *actor)
     actor->stopped = strcmp(word, "$TERM") == 0;
 }
 
+/* The engine knows when it is time. What fails here fails the engine, and main sees that. */
+static void
+retain(actor_t *actor)
+{
+    if (ch_engine_retain(actor->node->engine) < 0)
+        ch_poke_raise(&actor->node->main_poke);
+}
+
 /* One wait and what it brought. The source is polled only while the engine takes batches. */
 static void
 serve(actor_t *actor)
@@ -267,8 +275,9 @@ serve(actor_t *actor)
         {.fd = node->ingest_poke.fd, .events = ZMQ_POLLIN},
         {.socket = zsock_resolve(actor->source), .events = ZMQ_POLLIN},
     };
-    if (zmq_poll(items, ready ? 4 : 3, -1) < 0)
+    if (zmq_poll(items, ready ? 4 : 3, RETENTION_LOOK_MS) < 0)
         return; /* interrupted */
+    retain(actor);
     if (items[2].revents)
         ch_poke_clear(&node->ingest_poke);
     if (items[1].revents)

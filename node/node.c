@@ -63,10 +63,42 @@ query_monotonic_ns(void *context)
     return atomic_load(&node->stopping) ? INT64_MAX : ch_clock_monotonic_ns(&node->clock);
 }
 
+/* The rules' selectors, cut out of the configured texts. */
+typedef struct retention {
+    ch_retention_rule_t rules[CH_CONFIG_RULES];
+    char matches[CH_CONFIG_RULES][CH_CONFIG_TEXT_MAX + 1];
+} retention_t;
+
+static ch_status_t
+read_retention(const ch_config_t *config, retention_t *retention,
+               ch_retention_options_t *options)
+{
+    *options = (ch_retention_options_t){.age_ns = (int64_t)config->retention_age_ms *
+                                                  INT64_C(1000000),
+                                        .bytes = config->retention_size,
+                                        .rules = retention->rules};
+    for (int i = 0; i < CH_CONFIG_RULES; i++) {
+        const char *text = config->retention_rules[i];
+        size_t size = 0;
+        uint64_t age_ms = 0;
+        if (!text[0])
+            continue;
+        ch_status_t status = ch_config_rule_parse(text, &size, &age_ms);
+        if (status < 0)
+            return status;
+        snprintf(retention->matches[i], sizeof retention->matches[i], "%.*s", (int)size,
+                 text);
+        retention->rules[options->rule_count++] = (ch_retention_rule_t){
+            retention->matches[i], (int64_t)age_ms * INT64_C(1000000)};
+    }
+    return CH_OK;
+}
+
 static ch_status_t
 open_engine(ch_node_t *node)
 {
     const ch_config_t *config = node->config;
+    retention_t retention;
     ch_engine_options_t options;
     ch_engine_options_init(&options);
     options.path = config->node_data;
@@ -82,7 +114,9 @@ open_engine(ch_node_t *node)
     options.limits = node->limits;
     options.on_progress = on_progress;
     options.on_progress_context = node;
-    ch_status_t status = ch_engine_open(&options, &node->engine);
+    ch_status_t status = read_retention(config, &retention, &options.retention);
+    if (status == CH_OK)
+        status = ch_engine_open(&options, &node->engine);
     if (status == CH_ERR_BUSY)
         return ch_fail(status, "data directory %s is in use by another node",
                        config->node_data);

@@ -1,6 +1,6 @@
 /* units.c - numbers with units, as people write them in configuration.
  *
- * Sizes are binary (KiB, MiB, GiB) or plain bytes; durations are ms, s, m or h. A plain number is
+ * Sizes are binary (KiB, MiB, GiB) or plain bytes; durations are ms, s, m, h or d. A plain number is
  * refused as a duration: nobody remembers which unit was meant.
  */
 #include "config.h"
@@ -23,7 +23,7 @@ static const unit_t byte_units[] = {{"GiB", UINT64_C(1) << 30},
                                     {"KiB", UINT64_C(1) << 10},
                                     {"", 1}};
 static const unit_t duration_units[] = {
-    {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
 static const unit_t count_units[] = {{"", 1}};
 
 static const unit_t *

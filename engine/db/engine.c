@@ -501,7 +501,9 @@ ch_engine_open(const ch_engine_options_t *options, ch_engine_t **engine_out)
                                            options->wal_window_bytes);
     engine->cache = ch_block_cache_new(options->memory_limit / 4);
     init_sync(engine);
-    ch_status_t status = recover(engine);
+    ch_status_t status = ch_retention_init(&engine->retention, &options->retention);
+    if (status >= 0)
+        status = recover(engine);
     if (status >= 0) {
         ch_engine_memory_fit(engine);
         ch_engine_threads_start(engine);
@@ -529,6 +531,7 @@ ch_engine_destroy(ch_engine_t **engine)
     ch_arena_pool_destroy(&gone->arenas);
     ch_fs_close(&gone->lock);
     ch_text_release(&gone->immutable_sessions);
+    ch_retention_release(&gone->retention);
     (void)pthread_mutex_destroy(&gone->mutex);
     (void)pthread_mutex_destroy(&gone->sessions_mutex);
     (void)pthread_mutex_destroy(&gone->wal_commit_mutex);
@@ -645,6 +648,8 @@ ch_engine_work(ch_engine_t *engine)
 {
     (void)ch_engine_switch(engine, false);
     ch_status_t status = ch_engine_flush_immutable(engine);
+    if (status >= 0)
+        status = ch_retention_drop(engine);
     if (status >= 0)
         status = ch_wal_prepare(engine->wal);
     if (status >= 0 && ch_wal_due(engine->wal))

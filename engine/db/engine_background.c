@@ -264,6 +264,8 @@ flusher_run(void *context)
     while (flusher_wait(engine) && !ch_engine_failed(engine)) {
         if (ch_engine_flush_immutable(engine) < 0)
             ch_engine_progress(engine);
+        if (ch_retention_drop(engine) < 0)
+            ch_engine_progress(engine);
         prepare(engine);
     }
     ch_engine_progress(engine);

@@ -187,3 +187,21 @@ ch_engine_delete(ch_engine_t *engine, const ch_delete_t *delete,
         return CH_OK;
     return delete_taken(engine, delete, result_out);
 }
+
+ch_status_t
+ch_engine_log_retention(ch_engine_t *engine, const ch_tombstone_text_t *text,
+                        uint64_t *series_out)
+{
+    const ch_identity_t nobody = {0};
+    ch_tombstone_t *tombstone = NULL;
+    ch_status_t status = check_room(engine);
+    if (status >= 0)
+        status = ch_tombstone_new(text, false, engine->index, engine->series, &tombstone);
+    if (status < 0)
+        return status;
+    *series_out = ch_tombstone_series_count(tombstone);
+    if (*series_out > 0)
+        status = log_delete(engine, CH_WAL_RETENTION, tombstone, &nobody);
+    ch_tombstone_release(&tombstone);
+    return status;
+}

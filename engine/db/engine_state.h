@@ -12,6 +12,7 @@
 #include "db/catalogue.h"
 #include "db/manifest.h"
 #include "db/memory.h"
+#include "db/retention.h"
 #include "db/series_state.h"
 #include "db/session.h"
 #include "db/version.h"
@@ -32,7 +33,7 @@ enum {
 
 typedef struct ch_engine_counters {
     uint64_t batches, points, points_flushed, flushes, flush_us, flush_bytes, rejects;
-    uint64_t held, series_refused, memtable_switches, deletes;
+    uint64_t held, series_refused, memtable_switches, deletes, tables_dropped;
 } ch_engine_counters_t;
 
 struct ch_engine {
@@ -91,6 +92,8 @@ struct ch_engine {
     size_t name_ids_capacity;
     uint64_t applied_points; /* W */
 
+    ch_retention_t retention; /* W, but for what it says of drops */
+
     pthread_t syncer, flusher;
     bool threads_running;
     ch_engine_counters_t counters; /* relaxed atomics */
@@ -141,6 +144,11 @@ void ch_engine_add_tombstone(ch_engine_t *engine, ch_tombstone_t *tombstone);
 /// Recovery: a delete that was logged, or stands in the manifest.
 ch_status_t ch_engine_recover_tombstone(ch_engine_t *engine,
                                         const ch_tombstone_text_t *text) CH_MUST_CHECK;
+
+/// Writer: log a retention cut at the next lsn. *series_out: how many it names; with 0 there is no
+/// record. Errors as ch_engine_delete.
+ch_status_t ch_engine_log_retention(ch_engine_t *engine, const ch_tombstone_text_t *text,
+                                    uint64_t *series_out) CH_MUST_CHECK;
 
 /// Of `set`, what has a place in the edit that moves the flushed position to `lsn`: those above the
 /// position before. *texts_out is the caller's; the texts in it are the set's.

@@ -52,6 +52,8 @@ ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_
          COUNTER(deletes)},
         {"engine.tombstones", "deletes that some table has not applied yet", "",
          (double)now.tombstones},
+        {"retention.tables_dropped", "tables removed whole since the start", "",
+         COUNTER(tables_dropped)},
         {"engine.rejects", "identified batches refused since the start", "",
          COUNTER(rejects)},
         {"engine.held", "batches dropped while the disk was full", "", COUNTER(held)},

@@ -276,6 +276,35 @@ test_the_reference_page_is_up_to_date(void **state)
 }
 
 static void
+test_retention_rules_are_checked(void **state)
+{
+    (void)state;
+    ch_config_t config;
+    size_t size;
+    uint64_t age_ms;
+    ch_config_init(&config);
+    assert_int_equal(ch_config_set_pair(&config, "retention.age=30d"), CH_OK);
+    assert_int_equal(config.retention_age_ms, UINT64_C(30) * 24 * 3600 * 1000);
+    assert_int_equal(
+        ch_config_set_pair(&config, "retention.rule_1={team=\"a:b\",x=~\"y|z\"}:90d"),
+        CH_OK);
+    assert_int_equal(ch_config_rule_parse(config.retention_rules[0], &size, &age_ms),
+                     CH_OK);
+    assert_int_equal(size, strlen("{team=\"a:b\",x=~\"y|z\"}"));
+    assert_int_equal(age_ms, UINT64_C(90) * 24 * 3600 * 1000);
+    assert_int_equal(ch_config_set_pair(&config, "retention.rule_2=cpu:0s"), CH_OK);
+    static const char *const wrong[] = {
+        "cpu", "cpu:", ":7d", "cpu:7", "{{:7d", "{a=~\".*\"}:7d", "cpu:7w", "cpu:99999d"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char pair[80];
+        snprintf(pair, sizeof pair, "retention.rule_3=%s", wrong[i]);
+        assert_int_equal(ch_config_set_pair(&config, pair), CH_ERR_INVALID);
+        assert_non_null(strstr(ch_fail_text(), "retention.rule_3"));
+    }
+    ch_config_release(&config);
+}
+
+static void
 test_edit_distance_counts_edits(void **state)
 {
     (void)state;
@@ -299,6 +328,7 @@ main(void)
         cmocka_unit_test(test_keys_that_contradict_each_other_are_refused),
         cmocka_unit_test(test_what_is_printed_reads_back_the_same),
         cmocka_unit_test(test_the_reference_page_is_up_to_date),
+        cmocka_unit_test(test_retention_rules_are_checked),
         cmocka_unit_test(test_edit_distance_counts_edits),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);

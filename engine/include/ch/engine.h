@@ -23,6 +23,20 @@ typedef enum {
     CH_SYNC_INTERVAL, /* at most one sync every sync_interval_ms; acks wait for it */
 } ch_sync_mode_t;
 
+/// Series that `match` names stay for `age_ns` (0: for ever); of several rules the longest counts.
+typedef struct ch_retention_rule {
+    const char *match;
+    int64_t age_ns;
+} ch_retention_rule_t;
+
+/// What ch_engine_retain takes. All 0: everything stays.
+typedef struct ch_retention_options {
+    int64_t age_ns; /* of series that no rule names; 0: for ever */
+    uint64_t bytes; /* of all tables together; 0: no limit */
+    const ch_retention_rule_t *rules;
+    size_t rule_count;
+} ch_retention_options_t;
+
 typedef struct ch_engine_options {
     ch_fs_t *fs;
     const char *path; /* the data directory; made when missing */
@@ -42,6 +56,7 @@ typedef struct ch_engine_options {
     uint32_t
         catalogue_series_min; /* with fewer, a start reads the keys from the tables */
     ch_limits_t limits;
+    ch_retention_options_t retention; /* copied */
     /* Called by the syncer after the durable lsn moved, and whenever ready or failed changes; must
      * only poke another thread. May be NULL. */
     void (*on_progress)(void *context);
@@ -123,6 +138,11 @@ typedef struct ch_delete_result {
 /// full and the log's window too), CH_ERR_CLOSED; then nothing happened and no seq is consumed.
 ch_status_t ch_engine_delete(ch_engine_t *engine, const ch_delete_t *delete,
                              ch_delete_result_t *result_out) CH_MUST_CHECK;
+
+/// Writer: when a minute has passed since the last time, log what has outlived the retention rules. Ages
+/// count from a reference that the wall clock alone does not move (engine/db/retention.h). CH_OK: cuts
+/// were logged; CH_NOT_FOUND: nothing to do. Errors: CH_ERR_CLOSED.
+ch_status_t ch_engine_retain(ch_engine_t *engine) CH_MUST_CHECK;
 
 /// May the writer append now? False: the WAL window or the memtable budget is full, or the disk
 /// is; on_progress tells when to ask again.
