@@ -147,8 +147,10 @@ judge_header(recover_t *recover, size_t i)
         return damage(recover, number, 0, CH_WAL_BLOCK_BYTES,
                       "it belongs to another cluster");
     if (reader->state == CH_WAL_HEADER_NEWER)
-        return ch_fail(CH_ERR_VERSION, "wal segment %" PRIu64 ": of a newer version",
-                       number);
+        return ch_fail(CH_ERR_VERSION,
+                       "wal segment %" PRIu64 ": format version %" PRIu32
+                       "; this program reads %d, a newer one wrote it",
+                       number, reader->segment.version, CH_WAL_VERSION);
     return CH_OK;
 }
 

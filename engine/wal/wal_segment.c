@@ -50,6 +50,7 @@ ch_wal_segment_decode(const uint8_t block[CH_WAL_BLOCK_BYTES], uint64_t number,
         .term = {.number = ch_load_u64(block + CH_WAL_SEGMENT_TERM_OFFSET),
                  .node = ch_load_u64(block + CH_WAL_SEGMENT_TERM_NODE_OFFSET)},
         .number = number,
+        .version = ch_load_u32(block + CH_WAL_SEGMENT_VERSION_OFFSET),
         .base_lsn = ch_load_u64(block + CH_WAL_SEGMENT_BASE_LSN_OFFSET),
         .chain = ch_load_u64(block + CH_WAL_SEGMENT_CHAIN_OFFSET),
     };
@@ -57,7 +58,7 @@ ch_wal_segment_decode(const uint8_t block[CH_WAL_BLOCK_BYTES], uint64_t number,
         !block_valid(segment_out, 0, block) ||
         ch_load_u64(block + CH_WAL_SEGMENT_NUMBER_OFFSET) != number)
         return CH_WAL_HEADER_INVALID;
-    if (ch_load_u32(block + CH_WAL_SEGMENT_VERSION_OFFSET) != CH_WAL_VERSION)
+    if (segment_out->version != CH_WAL_VERSION)
         return CH_WAL_HEADER_NEWER;
     return segment_out->base_lsn ? CH_WAL_HEADER_VALID : CH_WAL_HEADER_INVALID;
 }

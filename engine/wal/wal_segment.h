@@ -17,7 +17,8 @@ typedef struct ch_wal_segment {
     ch_wal_term_t term;
     uint64_t number;
     uint64_t base_lsn;
-    uint64_t chain; /* at the end of the predecessor */
+    uint32_t version; /* as read; what is written is CH_WAL_VERSION */
+    uint64_t chain;   /* at the end of the predecessor */
 } ch_wal_segment_t;
 
 /// The seed of everything at `offset` of a segment.

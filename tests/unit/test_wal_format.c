@@ -3,6 +3,10 @@
 
 #include "support/wal_log.h"
 
+#include "ch/checksum.h"
+#include "ch/coding.h"
+#include "wal/wal_segment.h"
+
 #define SEGMENT_PATH "wal/00000000000000000001.wal"
 
 enum { FILE_BYTES_MAX = 4096 };
@@ -171,6 +175,29 @@ count_example(void *context, const ch_wal_record_t *record,
     return CH_OK;
 }
 
+/* The document's example as a file. `version`: of its header, which is checksummed anew. */
+static void
+put_example(ch_wal_log_t *log, uint32_t version)
+{
+    uint8_t bytes[FILE_BYTES_MAX];
+    ch_file_t *file = NULL;
+    char *text = read_text(CH_SOURCE_DIR "/docs/format/wal.md"), *end;
+    char *example = find_example(text, &end);
+    size_t size = undump(example, end, bytes);
+    const ch_wal_segment_t segment = {
+        .cluster = log->options.cluster, .term = {.number = 1}, .number = 1};
+    ch_store_u32(bytes + CH_WAL_SEGMENT_VERSION_OFFSET, version);
+    ch_store_u64(bytes + CH_WAL_BLOCK_CHECKED_BYTES,
+                 ch_hash64(bytes, CH_WAL_BLOCK_CHECKED_BYTES, ch_wal_place(&segment, 0)));
+    assert_int_equal(ch_fs_mkdir(log->options.fs, "wal"), CH_OK);
+    assert_int_equal(
+        ch_fs_open(log->options.fs, SEGMENT_PATH, CH_FS_WRITE | CH_FS_CREATE, &file),
+        CH_OK);
+    assert_int_equal(ch_fs_write(file, 0, bytes, size), CH_OK);
+    ch_fs_close(&file);
+    free(text);
+}
+
 /* A later version of the code must go on reading this file. */
 static void
 test_the_reader_reads_the_documents_example(void **state)
@@ -178,24 +205,35 @@ test_the_reader_reads_the_documents_example(void **state)
     (void)state;
     ch_simfs_t *simfs = ch_simfs_new(1);
     ch_wal_log_t log;
-    ch_file_t *file = NULL;
-    uint8_t bytes[FILE_BYTES_MAX];
     unsigned count = 0;
-    char *text = read_text(CH_SOURCE_DIR "/docs/format/wal.md"), *end;
-    char *example = find_example(text, &end);
-    size_t size = undump(example, end, bytes);
     ch_wal_log_init(&log, simfs, 1);
-    assert_int_equal(ch_fs_mkdir(log.options.fs, "wal"), CH_OK);
-    assert_int_equal(
-        ch_fs_open(log.options.fs, SEGMENT_PATH, CH_FS_WRITE | CH_FS_CREATE, &file),
-        CH_OK);
-    assert_int_equal(ch_fs_write(file, 0, bytes, size), CH_OK);
-    ch_fs_close(&file);
+    put_example(&log, CH_WAL_VERSION);
     assert_int_equal(ch_wal_open(&log.options, 0, count_example, &count, &log.wal),
                      CH_OK);
     assert_int_equal(count, 2);
     ch_wal_destroy(&log.wal);
-    free(text);
+    ch_simfs_destroy(&simfs);
+}
+
+/* Nothing is read, cut or called damaged: it is only too new. */
+static void
+test_a_newer_version_is_refused_by_name(void **state)
+{
+    (void)state;
+    ch_simfs_t *simfs = ch_simfs_new(1);
+    ch_wal_log_t log;
+    unsigned count = 0;
+    ch_wal_log_init(&log, simfs, 1);
+    put_example(&log, CH_WAL_VERSION + 1);
+    char *before = ch_wal_log_files(simfs);
+    assert_int_equal(ch_wal_open(&log.options, 0, count_example, &count, &log.wal),
+                     CH_ERR_VERSION);
+    assert_non_null(strstr(ch_fail_text(), "version 2"));
+    char *after = ch_wal_log_files(simfs);
+    assert_string_equal(before, after);
+    assert_int_equal(count, 0);
+    free(before);
+    free(after);
     ch_simfs_destroy(&simfs);
 }
 
@@ -205,6 +243,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_writer_writes_the_documents_example),
         cmocka_unit_test(test_the_reader_reads_the_documents_example),
+        cmocka_unit_test(test_a_newer_version_is_refused_by_name),
     };
     return cmocka_run_group_tests_name("wal_format", tests, NULL, NULL);
 }
