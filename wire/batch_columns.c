@@ -274,6 +274,8 @@ static bool
 take_head(const table_t *before, table_t *table)
 {
     static const int head[] = {PART_NAME, PART_LABELS, PART_FIELDS, PART_ROWS};
+    if (!before->good)
+        return false; /* of the one before the first nothing else is set */
     for (size_t i = 0; i < sizeof head / sizeof head[0]; i++)
         if (table->sizes[head[i]] != before->sizes[head[i]] ||
             !same_part(table->parts[head[i]], before, head[i]))
