@@ -80,6 +80,8 @@ class Proxy(threading.Thread):
         self.stopped = True
         self.wake_out.send(b"x")
         self.join(timeout=30)
+        self.wake_in.close()
+        self.wake_out.close()
 
     def calm(self):
         self.calmed = True
@@ -91,7 +93,7 @@ class Proxy(threading.Thread):
                 for ready in select.select(sockets, [], [], IDLE_S)[0] or [None]:
                     self.serve(ready)
         finally:
-            for one in [self.listener, self.wake_in, self.wake_out, *self.streams]:
+            for one in [self.listener, *self.streams]:
                 one.close()
 
     def serve(self, ready):
