@@ -388,7 +388,7 @@ ch_catalogue_load(ch_engine_t *engine)
         *catalogue = (ch_catalogue_t){.number = walk.newest, .torn = true};
         return;
     }
-    catalogue->loaded = ch_series_table_count(engine->series);
+    engine->series_loaded = ch_series_table_count(engine->series);
 }
 
 /* ---- saving ---- */
@@ -487,11 +487,8 @@ save_image(ch_engine_t *engine, uint64_t lsn)
     ch_free(temporary);
     if (status < 0)
         return status;
-    engine->catalogue = (ch_catalogue_t){.number = number,
-                                         .image = part.to,
-                                         .saved = part.to,
-                                         .lsn = lsn,
-                                         .loaded = engine->catalogue.loaded};
+    engine->catalogue = (ch_catalogue_t){
+        .number = number, .image = part.to, .saved = part.to, .lsn = lsn};
     return CH_OK;
 }
 

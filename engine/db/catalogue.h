@@ -20,7 +20,6 @@ typedef struct ch_catalogue {
     ch_series_mark_t saved; /* with what was added since */
     uint64_t lsn;           /* as of `saved` */
     uint64_t added_bytes;   /* whole parts in the file of additions */
-    uint32_t loaded;        /* series that the last start read from it */
     bool torn;              /* something else follows them: only a new image helps */
 } ch_catalogue_t;
 

@@ -461,7 +461,7 @@ recover(ch_engine_t *engine)
            "tables=%zu series=%u from_catalogue=%u lsn=%" PRIu64 " replayed=%" PRIu64
            " took_ms=%" PRId64,
            state->table_count, ch_series_table_count(engine->series),
-           engine->catalogue.loaded, ch_wal_durable_lsn(engine->wal),
+           engine->series_loaded, ch_wal_durable_lsn(engine->wal),
            engine->recovered_records, engine->recovery_ns / 1000000);
     return CH_OK;
 }

@@ -98,6 +98,7 @@ struct ch_engine {
     bool threads_running;
     ch_engine_counters_t counters; /* relaxed atomics */
     uint64_t recovered_records;
+    uint32_t series_loaded; /* by the start, from the catalogue */
     int64_t recovery_ns;
 };
 

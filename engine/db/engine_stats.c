@@ -60,7 +60,7 @@ ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_
         {"engine.series", "series known", "series",
          (double)ch_series_table_count(engine->series)},
         {"engine.series_loaded", "series that the last start read from the catalogue",
-         "series", (double)engine->catalogue.loaded},
+         "series", (double)engine->series_loaded},
         {"engine.series_refused",
          "batches refused at limits.series or engine.memory_limit", "",
          COUNTER(series_refused)},

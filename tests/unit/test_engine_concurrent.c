@@ -1,5 +1,6 @@
 /* P4 with threads: a batch writes the same stamp to two series; readers beside the writer, the
- * syncer and the flusher never see one without the other, and never see a stamp go back. */
+ * syncer and the flusher never see one without the other, and never see a stamp go back. New series come
+ * all the while, and the flusher writes the catalogue of those that came before. */
 #include "support/test.h"
 
 #include "ch/alloc.h"
@@ -7,7 +8,7 @@
 
 #include <pthread.h>
 
-enum { BATCHES = 4000, READERS = 2, PAD = 40 };
+enum { BATCHES = 4000, READERS = 2, PAD = 40, BATCHES_PER_SERIES = 4 };
 
 typedef struct shared {
     ch_engine_t *engine;
@@ -60,6 +61,9 @@ append_pair(ch_engine_t *engine, int64_t stamp)
     ch_bytes_t names[PAD + 2], labels[PAD + 2] = {{0}};
     ch_value_t list[PAD + 2];
     char pad[PAD][16];
+    char fresh[32];
+    snprintf(fresh, sizeof fresh, "n=\"%d\"", (int)(stamp / BATCHES_PER_SERIES));
+    labels[PAD] = ch_bytes_text(fresh);
     names[0] = ch_bytes_text("left");
     names[PAD + 1] = ch_bytes_text("right");
     list[0] = list[PAD + 1] = ch_value_int(stamp);
@@ -98,6 +102,51 @@ count_points(void *context, const ch_stat_t *stat)
         *(double *)context = stat->value;
 }
 
+typedef struct series_stats {
+    double series, loaded;
+} series_stats_t;
+
+static void
+keep_series(void *context, const ch_stat_t *stat)
+{
+    series_stats_t *stats = context;
+    if (strcmp(stat->name, "engine.series") == 0)
+        stats->series = stat->value;
+    if (strcmp(stat->name, "engine.series_loaded") == 0)
+        stats->loaded = stat->value;
+}
+
+/* The catalogue that was written beside the writer has every series, and each is found by label. */
+static void
+check_catalogue(const ch_engine_options_t *options)
+{
+    enum { FRESH = BATCHES / BATCHES_PER_SERIES + 1 };
+    ch_engine_t *engine = NULL;
+    ch_view_t *view = NULL;
+    series_stats_t stats = {0};
+    assert_int_equal(ch_engine_open(options, &engine), CH_OK);
+    ch_engine_stats(engine, keep_series, &stats);
+    assert_int_equal(stats.series, FRESH + PAD + 1);
+    assert_int_equal(stats.loaded, FRESH + PAD + 1);
+    assert_int_equal(ch_view_open(engine, &view), CH_OK);
+    const ch_source_t *source = ch_view_source(view);
+    for (int i = 0; i < FRESH; i++) {
+        char text[32];
+        ch_selector_t *selector = NULL;
+        ch_series_list_t list = {0};
+        snprintf(text, sizeof text, "{n=\"%d\"}", i);
+        assert_int_equal(ch_selector_parse(ch_bytes_text(text), &selector), CH_OK);
+        assert_int_equal(source->select(source->context, selector, CH_TIME_MIN,
+                                        CH_TIME_MAX, 10, &list),
+                         CH_OK);
+        assert_int_equal(list.count, 1);
+        ch_series_list_release(&list);
+        ch_selector_destroy(&selector);
+    }
+    ch_view_destroy(&view);
+    ch_engine_destroy(&engine);
+}
+
 static void
 test_readers_see_whole_batches(void **state)
 {
@@ -107,6 +156,7 @@ test_readers_see_whole_batches(void **state)
     ch_engine_options_init(&options);
     options.path = path;
     options.memtable_bytes = 64 << 10;
+    options.catalogue_series_min = 20;
     shared_t shared = {.done = false};
     assert_int_equal(ch_engine_open(&options, &shared.engine), CH_OK);
     pthread_t threads[READERS];
@@ -130,6 +180,7 @@ test_readers_see_whole_batches(void **state)
     ch_engine_stats(shared.engine, count_points, &flushed);
     assert_true(flushed == (double)BATCHES * (PAD + 2)); /* every point, once */
     ch_engine_destroy(&shared.engine);
+    check_catalogue(&options);
     ch_test_dir_remove(&path);
 }
 
