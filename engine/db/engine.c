@@ -621,9 +621,13 @@ ch_engine_close(ch_engine_t *engine)
     if (status >= 0) /* only what is sealed can be retired, and only the last one stays */
         status = ch_wal_seal(engine->wal, NULL);
     if (status >= 0)
+        status = ch_wal_shorten(engine->wal);
+    if (status >= 0)
         status = ch_wal_retire(engine->wal, engine->flushed_lsn);
     if (status >= 0)
         status = ch_wal_close(engine->wal);
+    if (status >= 0)
+        status = ch_engine_reserve_shrink(engine);
     return status < 0 ? status : CH_OK;
 }
 

@@ -79,6 +79,23 @@ ch_engine_reserve_fill(ch_engine_t *engine)
     return status;
 }
 
+ch_status_t
+ch_engine_reserve_shrink(ch_engine_t *engine)
+{
+    uint64_t size = 0;
+    uint64_t wanted = CH_ENGINE_RESERVE_STOPPED + 2 * ch_manifest_bytes(engine->manifest);
+    char *path = ch_engine_path(engine->path, "reserve");
+    ch_file_t *file = NULL;
+    ch_status_t status = ch_fs_open(engine->options.fs, path, CH_FS_WRITE, &file);
+    if (status == CH_OK)
+        status = ch_fs_size(file, &size);
+    if (status == CH_OK && size > wanted)
+        status = ch_fs_truncate(file, wanted);
+    ch_fs_close(&file);
+    ch_free(path);
+    return status < 0 ? status : CH_OK; /* CH_NOT_FOUND: it is spent */
+}
+
 /* Room on the disk is what is nearly always missing; descriptors are the exception. */
 static const char *
 reason_to_hold(const ch_engine_t *engine)

@@ -26,6 +26,8 @@ enum {
     CH_ENGINE_RESERVE_BYTES = 16 << 20,      /* lets a full disk flush itself free */
     CH_ENGINE_RESERVE_BYTES_SMALL = 4 << 20, /* on a disk below RESERVE_DISK_SMALL */
     CH_ENGINE_RESERVE_DISK_SMALL = 256 << 20,
+    CH_ENGINE_RESERVE_STOPPED = 256
+                                << 10, /* beside twice the manifest: what a start needs */
     CH_ENGINE_ZERO_AHEAD_BYTES = 4 << 20, /* of the log, before it is needed */
     CH_ENGINE_RETRY_MS = 200,             /* how often a full disk is asked again */
     CH_ENGINE_SEGMENTS_MAX = 4096,        /* unretired WAL segments that force a flush */
@@ -174,6 +176,8 @@ ch_status_t ch_engine_flush_immutable(ch_engine_t *engine);
 
 /// Make or remake the reserve file; free it when the disk is full.
 ch_status_t ch_engine_reserve_fill(ch_engine_t *engine);
+/// At a clean end: leave of the reserve what the next start needs on a disk that others have filled.
+ch_status_t ch_engine_reserve_shrink(ch_engine_t *engine);
 void ch_engine_reserve_spend(ch_engine_t *engine);
 
 /// Is there room again? Then the reserve is remade and writes go on.

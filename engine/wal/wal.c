@@ -597,6 +597,65 @@ ch_wal_rollback(ch_wal_t *wal)
     return status;
 }
 
+/* Is the newest sealed segment more than the empty one that a stop leaves? */
+static ch_status_t
+newest_is_long(ch_wal_t *wal, bool *long_out)
+{
+    char path[CH_WAL_PATH_BYTES];
+    uint64_t size = 0;
+    ch_file_t *file = NULL;
+    *long_out = false;
+    if (wal->writer.file || wal->sealed_count == 0)
+        return CH_OK;
+    ch_wal_segment_path(wal->path, wal->sealed[wal->sealed_count - 1].number, path);
+    ch_status_t status = ch_fs_open(wal->options.fs, path, CH_FS_READ, &file);
+    if (status == CH_OK)
+        status = ch_fs_size(file, &size);
+    ch_fs_close(&file);
+    *long_out = size > 3 * CH_WAL_BLOCK_BYTES; /* header, empty group, seal */
+    return status < 0 ? ch_wal_fail(wal, status) : CH_OK;
+}
+
+/* A segment without records behind the newest one. No room: none, and the newest one stays. */
+static ch_status_t
+add_empty_segment(ch_wal_t *wal)
+{
+    char path[CH_WAL_PATH_BYTES];
+    uint64_t number = wal->target;
+    ch_wal_segment_path(wal->path, number, path);
+    ch_status_t status = begin_segment(wal, number);
+    if (status >= 0)
+        status = io_result(wal, ch_wal_writer_evidence(&wal->writer));
+    if (status >= 0)
+        status = seal_segment(wal);
+    if (status >= 0) {
+        pthread_mutex_lock(&wal->lock);
+        target_next(wal);
+        pthread_mutex_unlock(&wal->lock);
+        return CH_OK;
+    }
+    if (status != CH_ERR_NOSPACE)
+        return status;
+    wal->file_number = 0;
+    ch_fs_close(&wal->writer.file);
+    status = ch_fs_unlink(wal->options.fs, path);
+    return status < 0 ? ch_wal_fail(wal, status) : CH_OK;
+}
+
+ch_status_t
+ch_wal_shorten(ch_wal_t *wal)
+{
+    bool is_long = false;
+    pthread_mutex_lock(&wal->io);
+    ch_status_t status = ch_wal_check(wal);
+    if (status >= 0)
+        status = newest_is_long(wal, &is_long);
+    if (status >= 0 && is_long)
+        status = add_empty_segment(wal);
+    pthread_mutex_unlock(&wal->io);
+    return status;
+}
+
 ch_status_t
 ch_wal_close(ch_wal_t *wal)
 {

@@ -139,6 +139,11 @@ ch_status_t ch_wal_prepare(ch_wal_t *wal) CH_MUST_CHECK;
 /// the newest sealed one: number and chain of the next continue it.
 ch_status_t ch_wal_retire(ch_wal_t *wal, uint64_t lsn) CH_MUST_CHECK;
 
+/// Before a clean end, everything sealed: put an empty sealed segment behind the newest one, so that
+/// ch_wal_retire can take all records and what stays only says where the log goes on. A no-op when the
+/// newest segment is such a one, or when there is no room for it.
+ch_status_t ch_wal_shorten(ch_wal_t *wal) CH_MUST_CHECK;
+
 /// Clean end: seal, remove spares.
 ch_status_t ch_wal_close(ch_wal_t *wal) CH_MUST_CHECK;
 

@@ -45,7 +45,7 @@ ch_status_t ch_wal_writer_group(ch_wal_writer_t *writer, ch_wal_buffer_t *buffer
 /// fdatasync; everything written is durable.
 ch_status_t ch_wal_writer_sync(ch_wal_writer_t *writer) CH_MUST_CHECK;
 
-/// Write an empty group that bears durable_end; no sync.
+/// Write an empty group that bears durable_end (the first of a segment too); no sync.
 ch_status_t ch_wal_writer_evidence(ch_wal_writer_t *writer) CH_MUST_CHECK;
 
 /// Overwrite the start of a group whose write failed, so that it never validates.

@@ -192,6 +192,54 @@ test_a_stop_leaves_one_segment(void **state)
     ch_rig_release(&rig);
 }
 
+typedef struct folder {
+    ch_fs_t *fs;
+    const char *path;
+    uint64_t bytes, files;
+} folder_t;
+
+static ch_status_t
+add_file(void *context, const char *name)
+{
+    folder_t *folder = context;
+    char path[512];
+    ch_file_t *file = NULL;
+    uint64_t size = 0;
+    (void)snprintf(path, sizeof path, "%s/%s", folder->path, name);
+    ch_status_t status = ch_fs_open(folder->fs, path, CH_FS_READ, &file);
+    if (status == CH_OK)
+        status = ch_fs_size(file, &size);
+    ch_fs_close(&file);
+    folder->bytes += size;
+    folder->files++;
+    return status;
+}
+
+/* Goal: after a stop the log says where it goes on and holds nothing else, however often it is stopped
+ * and whether or not something came in between. */
+static void
+test_a_stop_leaves_no_record_in_the_log(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    for (int round = 0; round < 6; round++) {
+        if (round % 3 < 2)
+            for (int i = 0; i < 20; i++)
+                ch_rig_append(&rig, true);
+        assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
+        if (round == 4)
+            ch_rig_crash(&rig, CH_SIMFS_RANDOM);
+        assert_int_equal(ch_engine_close(rig.engine), CH_OK);
+        folder_t folder = {.fs = rig.options.fs, .path = rig.engine->wal_path};
+        assert_int_equal(ch_fs_list(folder.fs, folder.path, add_file, &folder), CH_OK);
+        assert_int_equal(folder.files, 1);
+        assert_int_equal(folder.bytes, 1536);
+        ch_rig_restart(&rig);
+    }
+    ch_rig_release(&rig);
+}
+
 /* Goal: they do so by themselves when nothing else ever comes. */
 static void
 test_refusals_alone_force_a_flush(void **state)
@@ -600,6 +648,7 @@ main(void)
         cmocka_unit_test(test_unasked_batches_are_not_remembered),
         cmocka_unit_test(test_records_without_points_leave_the_log),
         cmocka_unit_test(test_a_stop_leaves_one_segment),
+        cmocka_unit_test(test_a_stop_leaves_no_record_in_the_log),
         cmocka_unit_test(test_refusals_alone_force_a_flush),
         cmocka_unit_test(test_a_bite_of_a_long_series_costs_a_bite),
         cmocka_unit_test(test_headers_answer_beside_a_memtable),
