@@ -49,8 +49,9 @@ typedef struct ch_promql_sink {
 /// Evaluation time of a step.
 int64_t ch_promql_step_time(const ch_promql_eval_t *eval, size_t step);
 
-/// The window (*start_out, *end_out] that the leaf looks at in a step.
-void ch_promql_step_window(const ch_promql_eval_t *eval, size_t step, int64_t *start_out,
+/// The window [*from_out, *end_out] that the leaf looks at in a step: both ends belong to it, so that it
+/// can hold the first moment there is.
+void ch_promql_step_window(const ch_promql_eval_t *eval, size_t step, int64_t *from_out,
                            int64_t *end_out);
 
 /// Count work, and look at the clock now and then. Errors: CH_ERR_TIMEOUT.

@@ -38,7 +38,7 @@ ch_promql_step_time(const ch_promql_eval_t *eval, size_t step)
 }
 
 void
-ch_promql_step_window(const ch_promql_eval_t *eval, size_t step, int64_t *start_out,
+ch_promql_step_window(const ch_promql_eval_t *eval, size_t step, int64_t *from_out,
                       int64_t *end_out)
 {
     const ch_promql_modifiers_t *modifiers = &eval->plan->modifiers;
@@ -51,7 +51,7 @@ ch_promql_step_window(const ch_promql_eval_t *eval, size_t step, int64_t *start_
         end = eval->params->range ? eval->params->end : eval->params->start;
     end = ch_promql_sub_time(end, modifiers->offset);
     *end_out = end;
-    *start_out = ch_promql_sub_time(end, eval->plan->range);
+    *from_out = ch_promql_sub_time(end, eval->plan->range - 1);
 }
 
 /* [from, end) of all windows together. */
@@ -61,7 +61,6 @@ span_of(const ch_promql_eval_t *eval, int64_t *from_out, int64_t *end_out)
     int64_t unused;
     ch_promql_step_window(eval, 0, from_out, &unused);
     ch_promql_step_window(eval, eval->steps - 1, &unused, end_out);
-    *from_out = ch_promql_add_time(*from_out, 1);
     *end_out = ch_promql_add_time(*end_out, 1);
 }
 
@@ -120,15 +119,14 @@ function_has_summary(ch_promql_range_function_t function)
 
 /* One value from chunk headers; CH_NOT_FOUND when points must be read. */
 static ch_status_t
-value_from_summary(leaf_t *leaf, const ch_series_ref_t *series, int64_t start,
-                   int64_t end, double *value_out)
+value_from_summary(leaf_t *leaf, const ch_series_ref_t *series, int64_t from, int64_t end,
+                   double *value_out)
 {
     ch_promql_eval_t *eval = leaf->eval;
     ch_summary_t summary = {0};
     if (!leaf->summarise)
         return CH_NOT_FOUND;
-    ch_status_t status = eval->source->summarise(eval->source->context, series,
-                                                 ch_promql_add_time(start, 1),
+    ch_status_t status = eval->source->summarise(eval->source->context, series, from,
                                                  ch_promql_add_time(end, 1), &summary);
     if (status != CH_OK)
         return status;
@@ -137,7 +135,8 @@ value_from_summary(leaf_t *leaf, const ch_series_ref_t *series, int64_t start,
     /* Ranges shorter than chunks have each chunk decoded again and again: reading does it once. */
     if (leaf->decoded > SUMMARY_DECODED_FREE + SUMMARY_DECODED_RATIO * leaf->summarised)
         leaf->summarise = false;
-    if (!summary_value(leaf->function, &summary, start, end, value_out))
+    if (!summary_value(leaf->function, &summary, ch_promql_sub_time(from, 1), end,
+                       value_out))
         return CH_NOT_FOUND;
     return ch_promql_work(eval, 64);
 }
@@ -145,13 +144,13 @@ value_from_summary(leaf_t *leaf, const ch_series_ref_t *series, int64_t start,
 static ch_status_t
 value_at(leaf_t *leaf, const ch_series_ref_t *series, size_t step, double *value_out)
 {
-    int64_t start, end;
-    ch_promql_step_window(leaf->eval, step, &start, &end);
-    ch_status_t status = value_from_summary(leaf, series, start, end, value_out);
+    int64_t from, end;
+    ch_promql_step_window(leaf->eval, step, &from, &end);
+    ch_status_t status = value_from_summary(leaf, series, from, end, value_out);
     if (status != CH_NOT_FOUND)
         return status;
     ch_promql_window_t window;
-    status = ch_promql_reader_move(&leaf->reader, start, end, leaf->sparse, &window);
+    status = ch_promql_reader_move(&leaf->reader, from, end, leaf->sparse, &window);
     if (status < 0)
         return status;
     *value_out = window.count ? leaf->function(&window) : ch_promql_absent();
@@ -239,13 +238,12 @@ static ch_status_t
 matrix_series(ch_promql_eval_t *eval, ch_promql_reader_t *reader,
               const ch_series_ref_t *series)
 {
-    int64_t start, end, *times;
+    int64_t from, end, *times;
     double *values;
     ch_promql_window_t window;
-    ch_promql_step_window(eval, 0, &start, &end);
-    ch_promql_reader_start(reader, series, ch_promql_add_time(start, 1),
-                           ch_promql_add_time(end, 1));
-    ch_status_t status = ch_promql_reader_move(reader, start, end, false, &window);
+    ch_promql_step_window(eval, 0, &from, &end);
+    ch_promql_reader_start(reader, series, from, ch_promql_add_time(end, 1));
+    ch_status_t status = ch_promql_reader_move(reader, from, end, false, &window);
     if (status < 0 || window.count == 0)
         return status;
     status = ch_promql_answer(eval, window.count);

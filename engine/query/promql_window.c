@@ -131,12 +131,12 @@ read_chunk(ch_promql_reader_t *reader, int64_t end)
 }
 
 static void
-drop_before(ch_promql_reader_t *reader, int64_t start)
+drop_before(ch_promql_reader_t *reader, int64_t from)
 {
-    while (reader->first < reader->filled && reader->times[reader->first] <= start)
+    while (reader->first < reader->filled && reader->times[reader->first] < from)
         reader->first++;
 #ifdef CH_FAULT_PROMQL_CLOSED_RANGE
-    while (reader->first > 0 && reader->times[reader->first - 1] == start)
+    while (reader->first > 0 && reader->times[reader->first - 1] == from - 1)
         reader->first--;
 #endif
     if (reader->last < reader->first)
@@ -144,26 +144,26 @@ drop_before(ch_promql_reader_t *reader, int64_t start)
 }
 
 ch_status_t
-ch_promql_reader_move(ch_promql_reader_t *reader, int64_t start, int64_t end, bool sparse,
+ch_promql_reader_move(ch_promql_reader_t *reader, int64_t from, int64_t end, bool sparse,
                       ch_promql_window_t *window_out)
 {
-    drop_before(reader, start);
-    if (sparse && reader->first == reader->filled && reader->read_from <= start)
-        reader->read_from = ch_promql_add_time(start, 1);
+    drop_before(reader, from);
+    if (sparse && reader->first == reader->filled && reader->read_from < from)
+        reader->read_from = from;
     int64_t wanted = ch_promql_add_time(end, 1);
     int64_t read_end = sparse && wanted < reader->read_end ? wanted : reader->read_end;
     while (reader->more && reader->read_from < wanted) {
         ch_status_t status = read_chunk(reader, read_end);
         if (status < 0)
             return status;
-        drop_before(reader, start);
+        drop_before(reader, from);
     }
     while (reader->last < reader->filled && reader->times[reader->last] <= end)
         reader->last++;
     *window_out = (ch_promql_window_t){.times = reader->times + reader->first,
                                        .values = reader->values + reader->first,
                                        .count = reader->last - reader->first,
-                                       .start = start,
+                                       .start = ch_promql_sub_time(from, 1),
                                        .end = end};
     return CH_OK;
 }

@@ -31,10 +31,10 @@ void ch_promql_reader_release(ch_promql_reader_t *reader);
 void ch_promql_reader_start(ch_promql_reader_t *reader, const ch_series_ref_t *series,
                             int64_t from, int64_t end);
 
-/// Move the window to (start, end]; *window_out borrows until the next move. `sparse` says that
+/// Move the window to [from, end]; *window_out borrows until the next move. `sparse` says that
 /// windows leave gaps worth skipping.
 /// Errors: of the source; CH_ERR_LIMIT, CH_ERR_TIMEOUT.
-ch_status_t ch_promql_reader_move(ch_promql_reader_t *reader, int64_t start, int64_t end,
+ch_status_t ch_promql_reader_move(ch_promql_reader_t *reader, int64_t from, int64_t end,
                                   bool sparse,
                                   ch_promql_window_t *window_out) CH_MUST_CHECK;
 

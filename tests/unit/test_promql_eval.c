@@ -458,6 +458,26 @@ test_extreme_times_do_not_overflow(void **state)
     array_source_release(&array);
 }
 
+/* Ranges are open at the left, but one that reaches further back than time does has no left end. */
+static void
+test_the_first_moment_is_found(void **state)
+{
+    (void)state;
+    array_source_t array = {0};
+    array_source_put(&array, "a", INT64_MIN, ch_value_int(7));
+    check(&array, "a", instant_at(INT64_MIN), "a -9.22337e+09:7");
+    check(&array, "a", instant_at(INT64_MIN + 299 * SECOND), "a -9.22337e+09:7");
+    check(&array, "a", instant_at(INT64_MIN + 300 * SECOND), "");
+    check(&array, "a[300s]", instant_at(INT64_MIN + 5), "a -9.22337e+09:7");
+    check(&array, "count_over_time(a[5s])", instant_at(INT64_MIN + 4 * SECOND),
+          " -9.22337e+09:1");
+    check(&array, "count_over_time(a[5s])", instant_at(INT64_MIN + 5 * SECOND), "");
+    check(&array, "sum_over_time(a[2s])",
+          range_of(INT64_MIN, INT64_MIN + 3 * SECOND, SECOND),
+          " -9.22337e+09:7 -9.22337e+09:7");
+    array_source_release(&array);
+}
+
 /* 50,000 points: several chunks; windows overlap fifty times, yet each point is read once. */
 static void
 test_a_sliding_window_reads_each_point_once(void **state)
@@ -676,6 +696,7 @@ main(void)
         cmocka_unit_test(test_limits_are_errors_with_their_figures),
         cmocka_unit_test(test_groups_are_limited_in_memory),
         cmocka_unit_test(test_extreme_times_do_not_overflow),
+        cmocka_unit_test(test_the_first_moment_is_found),
         cmocka_unit_test(test_a_sliding_window_reads_each_point_once),
         cmocka_unit_test(test_headers_answer_without_reading_when_they_can),
         cmocka_unit_test(test_headers_answer_for_counters_that_did_not_fall),
