@@ -66,7 +66,7 @@ static const field_spec_t fields[FIELDS] = {
     [FIELD_TERM] = {"term", KIND_COUNT, 0, AT(term), AT(has_term)},
     [FIELD_PRODUCER] = {"producer", KIND_OWN, 0, 0, 0},
     [FIELD_EPOCH] = {"epoch", KIND_COUNT, 1, AT(epoch), 0},
-    [FIELD_SEQ] = {"seq", KIND_COUNT, 0, AT(seq), 0},
+    [FIELD_SEQ] = {"seq", KIND_COUNT, 1, AT(seq), 0},
     [FIELD_LEVEL] = {"level", KIND_OWN, 0, 0, 0},
     [FIELD_WAIT_MS] = {"wait_ms", KIND_MS, 0, AT(wait_ms), 0},
     [FIELD_KEY] = {"key", KIND_OWN, 0, 0, 0},
@@ -391,8 +391,6 @@ check_whole(uint32_t given, ch_request_t *request)
     if (identity && identity != IDENTITY_BITS)
         return ch_fail(CH_ERR_INVALID,
                        "producer, epoch and seq come all together or not at all");
-    if (request->op == CH_OP_DELETE && identity && request->seq == 0)
-        return ch_fail(CH_ERR_INVALID, "seq is no int from 1");
     if (request->op == CH_OP_READ && !request->has_limit)
         request->limit = READ_LIMIT_DEFAULT;
     if (request->op != CH_OP_QUERY)

@@ -95,7 +95,7 @@ test_defaults(void **state)
     assert_int_equal(decode("{op 'series' match 'a' start nil id nil}"), CH_OK);
     assert_int_equal(request.limit, UINT64_MAX);
     assert_false(request.has_start);
-    assert_int_equal(decode("{op 'ack' producer 'p' epoch 1 seq 0}"), CH_OK);
+    assert_int_equal(decode("{op 'ack' producer 'p' epoch 1 seq 1}"), CH_OK);
     assert_int_equal(request.level, CH_LEVEL_DURABLE);
     assert_int_equal(request.wait_ms, 0);
 }
@@ -204,7 +204,8 @@ test_bad_fields_are_named(void **state)
     check_bad("{op 'ack' producer 'a' seq 1}", "epoch");
     check_bad("{op 'ack' producer 'a' epoch 0 seq 1}", "epoch");
     check_bad("{op 'ack' producer 'a' epoch 1}", "seq");
-    check_bad("{op 'ack' producer 'a' epoch 1 seq -1}", "seq");
+    check_bad("{op 'ack' producer 'a' epoch 1 seq -1}", "seq is no int from 1");
+    check_bad("{op 'ack' producer 'a' epoch 1 seq 0}", "seq is no int from 1");
     check_bad("{op 'ack' producer 'a' epoch 1 seq 1 level 'safe'}", "level");
     check_bad("{op 'ack' producer 'a' epoch 1 seq 1 wait_ms 1.0}", "wait_ms");
     check_bad("{op 'read'}", "match");
@@ -278,7 +279,7 @@ test_encode_then_decode_gives_the_same(void **state)
         snprintf(sent.producer, sizeof sent.producer, "p%u",
                  (unsigned)ch_rng_below(&rng, 9));
         sent.epoch = 1 + ch_rng_below(&rng, 9);
-        sent.seq = ch_rng_below(&rng, INT64_MAX);
+        sent.seq = 1 + ch_rng_below(&rng, INT64_MAX);
         sent.level = (ch_level_t)ch_rng_below(&rng, 3);
         sent.wait_ms = (uint32_t)ch_rng_below(&rng, 3);
         sent.name = ch_bytes_text("m");
