@@ -89,20 +89,19 @@ path_in(const char *dir, const char *name)
 
 /* ---- the state that edits add up to ---- */
 
-static int
-by_lsn(const void *a, const void *b)
-{
-    const ch_manifest_table_t *x = a, *y = b;
-    return (x->info.lsn_max > y->info.lsn_max) - (x->info.lsn_max < y->info.lsn_max);
-}
-
+/* By lsn. Edits come in that order, so the place is at the end or near it. */
 static void
 add_table(ch_manifest_state_t *state, const ch_manifest_table_t *table)
 {
-    state->tables =
-        ch_realloc(state->tables, (state->table_count + 1) * sizeof *state->tables);
-    state->tables[state->table_count++] = *table;
-    qsort(state->tables, state->table_count, sizeof *state->tables, by_lsn);
+    size_t count = state->table_count++, at = count;
+    if ((count & (count - 1)) == 0) /* room for as many again */
+        state->tables =
+            ch_realloc(state->tables, (count ? 2 * count : 1) * sizeof *state->tables);
+    while (at > 0 && state->tables[at - 1].info.lsn_max > table->info.lsn_max)
+        at--;
+    memmove(&state->tables[at + 1], &state->tables[at],
+            (count - at) * sizeof *state->tables);
+    state->tables[at] = *table;
 }
 
 static bool
@@ -293,7 +292,7 @@ apply_field(ch_manifest_t *manifest, const uint8_t *at, const uint8_t *end)
     if (tag == TAG_ADD) {
         ch_manifest_table_t table;
         at = get_table(at, end, &table);
-        if (at && state->table_count < TABLES_MAX)
+        if (at)
             add_table(state, &table);
         return at;
     }
@@ -328,6 +327,11 @@ apply_body(ch_manifest_t *manifest, ch_bytes_t body, uint64_t offset)
 {
     const uint8_t *at = body.data, *end = body.data + body.size;
     while (at < end) {
+        if (*at == TAG_ADD && manifest->state.table_count == TABLES_MAX)
+            return ch_fail(CH_ERR_LIMIT,
+                           "%s/manifest: the edit at byte %llu names a table beyond the "
+                           "%d that there may be",
+                           manifest->dir, (unsigned long long)offset, TABLES_MAX);
         at = apply_field(manifest, at, end);
         if (!at)
             return ch_fail(
@@ -639,6 +643,9 @@ ch_manifest_apply(ch_manifest_t *manifest, const ch_manifest_edit_t *edit)
     if (manifest->failed)
         return ch_fail(CH_ERR_CLOSED, "manifest: an earlier write failed");
     CH_ASSERT(manifest->file);
+    if (edit->add_count > TABLES_MAX - manifest->state.table_count)
+        return ch_fail(CH_ERR_LIMIT, "%s/manifest: there are %zu tables, and %d at most",
+                       manifest->dir, manifest->state.table_count, TABLES_MAX);
     ch_text_t body = {0};
     encode_edit(edit, &body);
     ch_status_t status = append_edit(manifest, ch_text_bytes(&body));

@@ -1,5 +1,6 @@
 #include "ch/alloc.h"
 #include "ch/checksum.h"
+#include "ch/coding.h"
 #include "db/manifest.h"
 #include "support/simfs.h"
 #include "support/test.h"
@@ -325,6 +326,56 @@ test_no_flipped_bit_changes_the_state(void **state)
     ch_simfs_destroy(&simfs);
 }
 
+/* An edit that adds `tables` tables, behind what the file holds. */
+static void
+forge_tables(ch_simfs_t *simfs, uint64_t tables)
+{
+    enum { HEADER_BYTES = 16, TABLE_BYTES = 10, LENGTH_OFFSET = 4, CHECK_OFFSET = 8 };
+    ch_file_t *file = NULL;
+    uint64_t size = 0, body = tables * TABLE_BYTES;
+    uint8_t *edit = ch_calloc(1, HEADER_BYTES + body);
+    assert_int_equal(ch_fs_open(ch_simfs_fs(simfs), "db/manifest", CH_FS_WRITE, &file),
+                     CH_OK);
+    assert_int_equal(ch_fs_size(file, &size), CH_OK);
+    for (uint64_t i = 0; i < tables; i++)
+        edit[HEADER_BYTES + i * TABLE_BYTES] = 1; /* the tag; all numbers are 0 */
+    memcpy(edit, "CHME", LENGTH_OFFSET);
+    ch_store_u32(edit + LENGTH_OFFSET, (uint32_t)body);
+    ch_store_u64(edit + CHECK_OFFSET,
+                 ch_hash64(edit + HEADER_BYTES, body, ch_seed(CLUSTER, size, body, 0)));
+    assert_int_equal(ch_fs_write(file, size, edit, HEADER_BYTES + body), CH_OK);
+    ch_fs_close(&file);
+    ch_free(edit);
+}
+
+static void
+test_more_tables_than_there_may_be_are_an_error(void **state)
+{
+    (void)state;
+    enum { TABLES_MAX = 1 << 20 };
+    ch_status_t status;
+    for (uint64_t more = 0; more < 2; more++) {
+        ch_simfs_t *simfs = new_disk();
+        (void)reopen_and_check(simfs, 0, 0);
+        forge_tables(simfs, TABLES_MAX - 1 + more); /* reopen_and_check adds one */
+        ch_session_map_t *sessions = ch_session_map_new();
+        ch_manifest_t *manifest = NULL;
+        status = ch_manifest_open(ch_simfs_fs(simfs), "db", CLUSTER, sessions, &manifest);
+        if (more) {
+            assert_int_equal(status, CH_ERR_LIMIT);
+            assert_non_null(strstr(ch_fail_text(), "1048576"));
+        } else {
+            assert_int_equal(status, CH_OK);
+            assert_int_equal(ch_manifest_state(manifest)->table_count, TABLES_MAX);
+            assert_int_equal(ch_manifest_begin(manifest), CH_OK);
+            assert_int_equal(apply_edit(manifest, 1), CH_ERR_LIMIT);
+        }
+        ch_manifest_destroy(&manifest);
+        ch_session_map_destroy(&sessions);
+        ch_simfs_destroy(&simfs);
+    }
+}
+
 static void
 test_newer_version_is_refused_by_name(void **state)
 {
@@ -359,6 +410,7 @@ main(void)
         cmocka_unit_test(test_failing_calls_lose_no_edit),
         cmocka_unit_test(test_a_failed_rewriting_loses_no_edit),
         cmocka_unit_test(test_no_flipped_bit_changes_the_state),
+        cmocka_unit_test(test_more_tables_than_there_may_be_are_an_error),
         cmocka_unit_test(test_newer_version_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
