@@ -183,29 +183,11 @@ set_count(ch_item_t *item, ch_item_kind_t kind, uint64_t count)
     item->count = (uint32_t)count;
 }
 
-/* First bytes 0xc0 to 0xdf; `end` is behind the payload. */
+/* First bytes 0xca to 0xd3: numbers of a fixed size. */
 static void
-read_typed(const uint8_t *at, const uint8_t *end, uint64_t members, ch_item_t *item)
+read_number(const uint8_t *at, ch_item_t *item)
 {
     switch (at[0]) {
-    case 0xc0:
-        item->kind = CH_ITEM_NIL;
-        break;
-    case 0xc2:
-    case 0xc3:
-        item->kind = CH_ITEM_BOOL;
-        item->boolean = at[0] & 1;
-        break;
-    case 0xc4:
-    case 0xc5:
-    case 0xc6:
-        set_bytes(item, CH_ITEM_BIN, at + heads[at[0]].size, end);
-        break;
-    case 0xc7:
-    case 0xc8:
-    case 0xc9:
-        set_ext(item, at + heads[at[0]].size - 1, end);
-        break;
     case 0xca:
         set_float32(item, big_u32(at + 1));
         break;
@@ -234,8 +216,34 @@ read_typed(const uint8_t *at, const uint8_t *end, uint64_t members, ch_item_t *i
     case 0xd2:
         set_int(item, (int32_t)big_u32(at + 1));
         break;
-    case 0xd3:
+    default: /* 0xd3 */
         set_int(item, (int64_t)big_u64(at + 1));
+        break;
+    }
+}
+
+/* First bytes 0xc0 to 0xdf; `end` is behind the payload. */
+static void
+read_typed(const uint8_t *at, const uint8_t *end, uint64_t members, ch_item_t *item)
+{
+    switch (at[0]) {
+    case 0xc0:
+        item->kind = CH_ITEM_NIL;
+        break;
+    case 0xc2:
+    case 0xc3:
+        item->kind = CH_ITEM_BOOL;
+        item->boolean = at[0] & 1;
+        break;
+    case 0xc4:
+    case 0xc5:
+    case 0xc6:
+        set_bytes(item, CH_ITEM_BIN, at + heads[at[0]].size, end);
+        break;
+    case 0xc7:
+    case 0xc8:
+    case 0xc9:
+        set_ext(item, at + heads[at[0]].size - 1, end);
         break;
     case 0xd4:
     case 0xd5:
@@ -253,8 +261,12 @@ read_typed(const uint8_t *at, const uint8_t *end, uint64_t members, ch_item_t *i
     case 0xdd:
         set_count(item, CH_ITEM_ARRAY, members);
         break;
-    default: /* 0xde, 0xdf */
+    case 0xde:
+    case 0xdf:
         set_count(item, CH_ITEM_MAP, members / 2);
+        break;
+    default: /* 0xca to 0xd3 */
+        read_number(at, item);
         break;
     }
 }
