@@ -198,9 +198,10 @@ posix_mkdir(ch_fs_t *fs, const char *path)
         return CH_OK;
     int error = errno;
     struct stat about;
-    if (error == EEXIST && stat(path, &about) == 0 && S_ISDIR(about.st_mode))
-        return CH_OK;
-    return fail_errno("mkdir", path, error);
+    if (error != EEXIST || stat(path, &about) != 0)
+        return fail_errno("mkdir", path, error);
+    return S_ISDIR(about.st_mode) ? CH_OK
+                                  : ch_fail(CH_ERR_EXISTS, "%s is not a directory", path);
 }
 
 static ch_status_t

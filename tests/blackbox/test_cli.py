@@ -126,6 +126,14 @@ class Starts(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("/proc/nonexistent/data", result.stderr)
 
+    def test_a_file_in_place_of_the_directory_is_said_in_one_line(self):
+        with tempfile.NamedTemporaryFile() as file:
+            result = run("--data", file.name)
+            self.assertEqual(result.returncode, 1)
+            errors = [l for l in result.stderr.splitlines() if "level=error" in l]
+            self.assertEqual(len(errors), 1, result.stderr)
+            self.assertIn('"%s is not a directory"' % file.name, errors[0])
+
     def test_insecure_is_logged_loudly(self):
         node = self.node(**{"listen__query": "tcp://0.0.0.0:*", "security__insecure": "true"})
         node.start()
