@@ -378,6 +378,31 @@ sync_parent(ch_engine_t *engine)
     return status;
 }
 
+/* New names in them are synced while connections may take all descriptors that there are. */
+static ch_status_t
+hold_directories(ch_engine_t *engine)
+{
+    const char *const paths[] = {engine->path, engine->wal_path, engine->sst_path};
+    ch_status_t status = CH_OK;
+#ifndef CH_FAULT_DIRECTORIES_NOT_HELD
+    for (size_t i = 0; i < 3 && status >= 0; i++) {
+        status = ch_fs_hold_dir(engine->options.fs, paths[i]);
+        engine->directories_held += status >= 0;
+    }
+#else
+    (void)paths;
+#endif
+    return status;
+}
+
+static void
+drop_directories(ch_engine_t *engine)
+{
+    const char *const paths[] = {engine->path, engine->wal_path, engine->sst_path};
+    while (engine->directories_held > 0)
+        ch_fs_drop_dir(engine->options.fs, paths[--engine->directories_held]);
+}
+
 static ch_status_t
 open_directories(ch_engine_t *engine)
 {
@@ -401,7 +426,7 @@ open_directories(ch_engine_t *engine)
     char *path = ch_engine_path(engine->path, "LOCK");
     status = ch_fs_lock(fs, path, &engine->lock);
     ch_free(path);
-    return status;
+    return status >= 0 ? hold_directories(engine) : status;
 }
 
 static ch_status_t
@@ -529,6 +554,7 @@ ch_engine_destroy(ch_engine_t **engine)
     ch_series_states_destroy(&gone->states);
     ch_session_map_destroy(&gone->sessions);
     ch_arena_pool_destroy(&gone->arenas);
+    drop_directories(gone);
     ch_fs_close(&gone->lock);
     ch_text_release(&gone->immutable_sessions);
     ch_retention_release(&gone->retention);

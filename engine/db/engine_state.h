@@ -42,6 +42,7 @@ struct ch_engine {
     ch_engine_options_t options;
     char *path, *wal_path, *sst_path;
     ch_file_t *lock;
+    unsigned directories_held; /* of these three */
     ch_wal_t *wal;
     ch_manifest_t *manifest; /* F (open and close: the writer) */
     ch_arena_pool_t *arenas;

@@ -90,6 +90,19 @@ ch_fs_sync_dir(ch_fs_t *fs, const char *path)
 }
 
 ch_status_t
+ch_fs_hold_dir(ch_fs_t *fs, const char *path)
+{
+    return fs->ops->hold_dir ? fs->ops->hold_dir(fs, path) : CH_OK;
+}
+
+void
+ch_fs_drop_dir(ch_fs_t *fs, const char *path)
+{
+    if (fs->ops->drop_dir)
+        fs->ops->drop_dir(fs, path);
+}
+
+ch_status_t
 ch_fs_list(ch_fs_t *fs, const char *path, ch_fs_visit_fn visit, void *context)
 {
     return fs->ops->list(fs, path, visit, context);

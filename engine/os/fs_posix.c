@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -204,17 +205,93 @@ posix_mkdir(ch_fs_t *fs, const char *path)
                                   : ch_fail(CH_ERR_EXISTS, "%s is not a directory", path);
 }
 
+/* Directories that are held open: whoever connects may take all other descriptors, and a name that
+ * cannot be made durable would end the node. */
+typedef struct held_dir {
+    struct held_dir *next;
+    char *path;
+    int fd;
+} held_dir_t;
+
+static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
+static held_dir_t *held_dirs; /* under held_lock */
+
+static ch_status_t
+open_dir(const char *path, int *fd_out)
+{
+    int fd = RETRY(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd < 0)
+        return fail_errno("open directory", path, errno);
+    *fd_out = fd;
+    return CH_OK;
+}
+
+static ch_status_t
+posix_hold_dir(ch_fs_t *fs, const char *path)
+{
+    (void)fs;
+    int fd = -1;
+    ch_status_t status = open_dir(path, &fd);
+    if (status < 0)
+        return status;
+    held_dir_t *held = ch_calloc(1, sizeof *held);
+    held->path = ch_strdup(path);
+    held->fd = fd;
+    (void)pthread_mutex_lock(&held_lock);
+    held->next = held_dirs;
+    held_dirs = held;
+    (void)pthread_mutex_unlock(&held_lock);
+    return CH_OK;
+}
+
+/* The link that leads to the directory, or to NULL. Holding held_lock. */
+static held_dir_t **
+find_held(const char *path)
+{
+    held_dir_t **at = &held_dirs;
+    while (*at && strcmp((*at)->path, path) != 0)
+        at = &(*at)->next;
+    return at;
+}
+
+static void
+posix_drop_dir(ch_fs_t *fs, const char *path)
+{
+    (void)fs;
+    (void)pthread_mutex_lock(&held_lock);
+    held_dir_t **at = find_held(path), *held = *at;
+    if (held)
+        *at = held->next;
+    (void)pthread_mutex_unlock(&held_lock);
+    if (!held)
+        return;
+    close(held->fd);
+    ch_free(held->path);
+    ch_free(held);
+}
+
+static int
+held_fd(const char *path)
+{
+    (void)pthread_mutex_lock(&held_lock);
+    const held_dir_t *held = *find_held(path);
+    int fd = held ? held->fd : -1;
+    (void)pthread_mutex_unlock(&held_lock);
+    return fd;
+}
+
 static ch_status_t
 posix_sync_dir(ch_fs_t *fs, const char *path)
 {
     (void)fs;
-    int fd = RETRY(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (fd < 0)
-        return fail_errno("open directory", path, errno);
-    ch_status_t status = CH_OK;
+    int held = held_fd(path), fd = held;
+    ch_status_t status = held < 0 ? open_dir(path, &fd) : CH_OK;
+    if (status < 0)
+        return status;
     if (RETRY(fsync(fd)) < 0)
         status = fail_errno("fsync directory", path, errno);
-    close(fd);
+    if (held < 0)
+        close(fd);
     return status;
 }
 
@@ -285,6 +362,8 @@ static const ch_fs_ops_t posix_ops = {
     .unlink = posix_unlink,
     .mkdir = posix_mkdir,
     .sync_dir = posix_sync_dir,
+    .hold_dir = posix_hold_dir,
+    .drop_dir = posix_drop_dir,
     .list = posix_list,
     .lock = posix_lock,
     .space = posix_space,

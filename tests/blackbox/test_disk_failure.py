@@ -61,6 +61,29 @@ class DiskFailure(NodeTest):
         self.assert_durable(producer, 2)
         self.assertEqual(self.node.terminate(), 0)
 
+    def test_one_descriptor_is_enough_for_a_new_segment(self):
+        """Its file takes it; the directory that its name is synced in was opened before."""
+        producer = self.producer("p")
+        producer.batch(1, points=[["a", T, 1]])
+        self.assert_durable(producer, 1)
+        self.ok("ping")
+        for seq in range(2, 12):
+            self.ok("seal")  # the next batch wants a new file
+            self.leave_descriptors(1)
+            reply = None
+            while not reply or reply["state"] != "ok":  # who makes files ready may be quicker
+                producer.batch(seq, points=[["a", T + seq, seq]])
+                reply = self.ack(producer, seq, wait_ms=500)
+                self.assertTrue(self.node.alive(), self.node.log.text())
+        self.assertEqual(self.node.terminate(), 0)
+
+    def leave_descriptors(self, count):
+        """The node can open that many more files."""
+        used = {int(fd) for fd in os.listdir("/proc/%d/fd" % self.node.process.pid)}
+        free = [fd for fd in range(len(used) + count + 1) if fd not in used]
+        resource.prlimit(self.node.process.pid, resource.RLIMIT_NOFILE,
+                         (free[count - 1] + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -205,7 +205,36 @@ test_names_are_made_moved_listed_and_removed(void **state)
     assert_int_equal(ch_fs_rename(fs, in_directory("b"), in_directory("c")), CH_ERR_IO);
     assert_int_equal(ch_fs_list(fs, in_directory("no"), count_name, &count), CH_ERR_IO);
     assert_int_equal(ch_fs_sync_dir(fs, in_directory("no")), CH_ERR_IO);
+    assert_int_equal(ch_fs_hold_dir(fs, in_directory("no")), CH_ERR_IO);
     ch_fs_close(&c);
+}
+
+/* Goal: who holds a directory can sync it when there is no descriptor left. */
+static void
+test_a_held_directory_is_synced_without_a_descriptor(void **state)
+{
+    (void)state;
+    ch_fs_t *fs = ch_fs_posix();
+    ch_file_t *file = NULL;
+    struct rlimit before, none;
+    assert_int_equal(ch_fs_mkdir(fs, in_directory("held")), CH_OK);
+    assert_int_equal(ch_fs_hold_dir(fs, in_directory("held")), CH_OK);
+    assert_int_equal(ch_fs_hold_dir(fs, in_directory("held")), CH_OK);
+    ch_fs_drop_dir(fs, in_directory("held"));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    ch_status_t held = ch_fs_sync_dir(fs, in_directory("held"));
+    ch_status_t other = ch_fs_sync_dir(fs, directory);
+    ch_status_t opened =
+        ch_fs_open(fs, in_directory("full"), CH_FS_WRITE | CH_FS_CREATE, &file);
+    ch_fs_drop_dir(fs, in_directory("held"));
+    ch_status_t dropped = ch_fs_sync_dir(fs, in_directory("held"));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(held, CH_OK);
+    assert_int_equal(other, CH_ERR_IO);
+    assert_int_equal(opened, CH_ERR_NOSPACE);
+    assert_int_equal(dropped, CH_ERR_IO);
 }
 
 static void
@@ -266,6 +295,7 @@ main(void)
         EACH(test_offsets_that_do_not_fit_are_refused),
         EACH(test_open_says_what_is_wrong),
         EACH(test_names_are_made_moved_listed_and_removed),
+        EACH(test_a_held_directory_is_synced_without_a_descriptor),
         EACH(test_a_lock_is_held_by_one_until_closed),
         EACH(test_space_is_plausible),
         EACH(test_threads_leave_signals_to_others),

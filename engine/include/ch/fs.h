@@ -43,6 +43,8 @@ typedef struct ch_fs_ops {
     ch_status_t (*mkdir)(ch_fs_t *fs,
                          const char *path); /* CH_OK when it is there already */
     ch_status_t (*sync_dir)(ch_fs_t *fs, const char *path);
+    ch_status_t (*hold_dir)(ch_fs_t *fs, const char *path); /* NULL: nothing to hold */
+    void (*drop_dir)(ch_fs_t *fs, const char *path);
     ch_status_t (*list)(ch_fs_t *fs, const char *path, ch_fs_visit_fn visit,
                         void *context);
     ch_status_t (*lock)(ch_fs_t *fs, const char *path,
@@ -81,6 +83,10 @@ ch_status_t ch_fs_rename(ch_fs_t *fs, const char *from, const char *to) CH_MUST_
 ch_status_t ch_fs_unlink(ch_fs_t *fs, const char *path) CH_MUST_CHECK;
 ch_status_t ch_fs_mkdir(ch_fs_t *fs, const char *path) CH_MUST_CHECK;
 ch_status_t ch_fs_sync_dir(ch_fs_t *fs, const char *path) CH_MUST_CHECK;
+/// Keep what a sync of the directory takes, a descriptor, so that it never fails for want of one; until
+/// drop_dir with the same path, once for each hold, when nobody syncs it any more.
+ch_status_t ch_fs_hold_dir(ch_fs_t *fs, const char *path) CH_MUST_CHECK;
+void ch_fs_drop_dir(ch_fs_t *fs, const char *path);
 ch_status_t ch_fs_list(ch_fs_t *fs, const char *path, ch_fs_visit_fn visit,
                        void *context) CH_MUST_CHECK;
 ch_status_t ch_fs_lock(ch_fs_t *fs, const char *path, ch_file_t **file_out) CH_MUST_CHECK;
