@@ -387,8 +387,11 @@ stop_actors(runtime_t *runtime, bool failed)
 {
     ch_node_t *node = runtime->node;
     ch_actor_destroy(&runtime->ingest);
-    if (node->engine && !failed && ch_engine_sync(node->engine) < 0)
-        failed = true;
+    if (node->engine &&
+        !failed) { /* without room, what is not durable is pending still */
+        ch_status_t status = ch_engine_sync(node->engine);
+        failed = status < 0 && status != CH_ERR_NOSPACE;
+    }
     atomic_store(&node->stopping, true);
     if (runtime->front) {
         zstr_send(runtime->front, failed ? "FAIL" : "DRAIN");
