@@ -40,6 +40,7 @@ static const entry_t counts[CH_COUNT_MAX] = {
     [CH_COUNT_QUERY_ERRORS] = {"query.errors", "Requests answered with any error", ""},
     [CH_COUNT_QUERY_DROPPED] = {"query.dropped", "Replies that could not be handed over",
                                 ""},
+    [CH_COUNT_QUERY_WORKED] = {"query.worked", "Requests that a worker answered", ""},
     [CH_COUNT_INTAKE_CUT] = {"intake.disconnected",
                              "Connections cut because what they sent could not be read",
                              ""},

@@ -365,6 +365,7 @@ answer_whole(answer_t *answer, ch_bytes_t *frame_out)
     ch_status_t status = ch_view_open(answer->node->engine, &answer->view);
     if (status < 0)
         return status;
+    ch_view_set_deadline(answer->view, &answer->node->query_clock, answer->deadline_ns);
     answer->tail.lsn = ch_view_lsn(answer->view);
     answer->tail.time = ch_clock_wall_ns(&answer->node->clock);
     ch_reply_begin(answer->reply, answer->request->id);

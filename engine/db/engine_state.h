@@ -8,6 +8,7 @@
 #ifndef CH_DB_ENGINE_STATE_H
 #define CH_DB_ENGINE_STATE_H
 
+#include "ch/deadline.h"
 #include "ch/engine.h"
 #include "db/catalogue.h"
 #include "db/manifest.h"
@@ -109,6 +110,7 @@ struct ch_view {
     ch_engine_t *engine;
     ch_version_t *version;
     uint64_t lsn;
+    ch_deadline_t deadline; /* of selecting */
     ch_source_t source;
     ch_points_t part, merged, piece; /* scratch of reads */
     ch_points_t strings;             /* owns string values handed out by get */

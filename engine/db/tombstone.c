@@ -179,7 +179,7 @@ resolve(ch_label_index_t *index, const ch_series_table_t *table, ch_bytes_t text
     ch_series_ids_t ids = {0};
     ch_status_t status = ch_selector_parse(text, &selector);
     if (status >= 0)
-        status = ch_label_index_select(index, selector, SIZE_MAX, &ids);
+        status = ch_label_index_select(index, selector, SIZE_MAX, NULL, &ids);
     ch_selector_destroy(&selector);
     if (status == CH_ERR_LIMIT && logged)
         status = select_patiently(table, text, &ids);

@@ -13,6 +13,11 @@
 
 #include <stdlib.h>
 
+enum {
+    REF_UNITS = 4,    /* of work (ch/deadline.h): to look a series up */
+    TABLES_UNITS = 64 /* to ask tables about it, which may read blocks */
+};
+
 typedef struct range {
     int64_t min, max; /* inclusive */
 } range_t;
@@ -87,8 +92,13 @@ static int
 keep_series(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64_t end)
 {
     bool bounded = start != CH_TIME_MIN || end != CH_TIME_MAX;
-    int keep = bounded ? may_have_points(view, series, start, end) : 1;
-    if (keep == 1 && ch_series_states_touched(view->engine->states, series->id))
+    bool touched = ch_series_states_touched(view->engine->states, series->id);
+    int keep =
+        ch_deadline_work(&view->deadline, bounded || touched ? TABLES_UNITS : REF_UNITS);
+    if (keep < 0)
+        return keep;
+    keep = bounded ? may_have_points(view, series, start, end) : 1;
+    if (keep == 1 && touched)
         keep = ch_view_has_points(view, series, start, end);
     return keep;
 }
@@ -117,19 +127,19 @@ view_select(void *context, const ch_selector_t *selector, int64_t start, int64_t
     ch_view_t *view = context;
     ch_series_ids_t ids = {0};
     ch_series_list_t list = {0};
-    ch_status_t status =
-        ch_label_index_select(view->engine->index, selector, series_max, &ids);
+    ch_status_t status = ch_label_index_select(view->engine->index, selector, series_max,
+                                               &view->deadline, &ids);
     if (status >= 0)
         status = keep_selected(view, &ids, start, end, &list);
     ch_series_ids_release(&ids);
-    if (status < 0) {
+    if (status >= 0 && list.count)
+        status = ch_deadline_sort(&view->deadline, list.items, list.count,
+                                  sizeof *list.items, by_canonical_key);
+    if (status >= 0)
+        *list_out = list;
+    else
         ch_series_list_release(&list);
-        return status;
-    }
-    if (list.count)
-        qsort(list.items, list.count, sizeof *list.items, by_canonical_key);
-    *list_out = list;
-    return CH_OK;
+    return status;
 }
 
 /* ---- read ---- */
@@ -408,6 +418,12 @@ uint64_t
 ch_view_lsn(const ch_view_t *view)
 {
     return view->lsn;
+}
+
+void
+ch_view_set_deadline(ch_view_t *view, const ch_clock_t *clock, int64_t deadline_ns)
+{
+    view->deadline = (ch_deadline_t){.clock = clock, .at_ns = deadline_ns};
 }
 
 const ch_source_t *

@@ -26,6 +26,7 @@ ch_view_count(ch_view_t *view, const ch_selector_t *selector, int64_t start, int
     ch_series_list_t list = {0};
     ch_points_t points = {0};
     *points_out = *series_out = 0;
+    ch_view_set_deadline(view, clock, deadline_ns);
     ch_status_t status =
         source->select(source->context, selector, start, end, SIZE_MAX, &list);
     for (size_t i = 0; i < list.count && status >= 0; i++) {

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+enum { SERIES_UNITS = 8 }; /* of work (ch/deadline.h) */
+
 /* A set of texts that live elsewhere. */
 typedef struct text_set {
     ch_bytes_t *slots; /* open addressing; data NULL is free */
@@ -39,20 +41,22 @@ by_bytes(const void *a, const void *b)
     return ch_bytes_compare(*(const ch_bytes_t *)a, *(const ch_bytes_t *)b);
 }
 
-static void
-text_set_visit(text_set_t *set, bool (*visit)(void *context, ch_bytes_t text),
-               void *context)
+static ch_status_t
+text_set_visit(text_set_t *set, ch_deadline_t *deadline,
+               bool (*visit)(void *context, ch_bytes_t text), void *context)
 {
     size_t count = 0;
     for (size_t i = 0; i < set->capacity; i++)
         if (set->slots[i].data)
             set->slots[count++] = set->slots[i];
+    ch_status_t status = CH_OK;
     if (count)
-        qsort(set->slots, count, sizeof *set->slots, by_bytes);
-    for (size_t i = 0; i < count; i++)
+        status =
+            ch_deadline_sort(deadline, set->slots, count, sizeof *set->slots, by_bytes);
+    for (size_t i = 0; i < count && status >= 0; i++)
         if (!visit(context, set->slots[i]))
             break;
-    ch_free(set->slots);
+    return status;
 }
 
 typedef struct label_walk {
@@ -90,6 +94,9 @@ static ch_status_t
 walk_series(label_walk_t *walk, uint32_t series)
 {
     ch_engine_t *engine = walk->view->engine;
+    ch_status_t status = ch_deadline_work(&walk->view->deadline, SERIES_UNITS);
+    if (status < 0)
+        return status;
     if (ch_series_states_born(engine->states, series) > walk->view->lsn)
         return CH_OK;
     uint32_t name_id, labels_id;
@@ -144,9 +151,8 @@ collect(ch_view_t *view, const ch_selector_t *selector, const ch_bytes_t *label,
     label_walk_t walk = {.view = view, .label = label};
     ch_status_t status = walk_all(&walk, selector);
     if (status >= 0)
-        text_set_visit(&walk.found, visit, context);
-    else
-        ch_free(walk.found.slots);
+        status = text_set_visit(&walk.found, &view->deadline, visit, context);
+    ch_free(walk.found.slots);
     ch_free(walk.labels_seen);
     ch_text_release(&walk.unescaped);
     ch_points_release(&walk.kept);

@@ -8,6 +8,7 @@
 #ifndef CH_INDEX_LABEL_INDEX_H
 #define CH_INDEX_LABEL_INDEX_H
 
+#include "ch/deadline.h"
 #include "ch/selector.h"
 #include "os/stream.h"
 
@@ -27,10 +28,10 @@ typedef struct ch_series_ids {
 } ch_series_ids_t;
 void ch_series_ids_release(ch_series_ids_t *ids);
 
-/// Series ids that the selector accepts, ascending. Errors: CH_ERR_LIMIT (more than series_max, or
-/// a regex that gave up).
+/// Series ids that the selector accepts, ascending. `deadline` may be NULL. Errors: CH_ERR_LIMIT (more
+/// than series_max, or a regex that gave up), CH_ERR_TIMEOUT.
 ch_status_t ch_label_index_select(ch_label_index_t *index, const ch_selector_t *selector,
-                                  size_t series_max,
+                                  size_t series_max, ch_deadline_t *deadline,
                                   ch_series_ids_t *ids_out) CH_MUST_CHECK;
 
 size_t ch_label_index_bytes(const ch_label_index_t *index);

@@ -6,7 +6,10 @@
 #include "ch/alloc.h"
 #include "ch/assert.h"
 
-enum { SLICE = 256 /* values judged between two looks at the index */ };
+enum {
+    SLICE = 256,     /* values judged between two looks at the index */
+    REGEX_UNITS = 8, /* of work (ch/deadline.h): a text and a regex */
+};
 
 /* A matcher, and what it said of the first `judged` values of its label (or of the names). */
 typedef struct question {
@@ -15,6 +18,7 @@ typedef struct question {
     bool takes_empty;
     uint8_t *verdicts;
     uint32_t judged;
+    ch_deadline_t *deadline;
 } question_t;
 
 /* Copies up to SLICE texts that the question is about, from number `from` on. */
@@ -53,6 +57,9 @@ judge(ch_label_index_t *index, question_t *question)
                 return (ch_status_t)verdict;
             question->verdicts[question->judged++] = (uint8_t)verdict;
         }
+        ch_status_t status = ch_deadline_work(question->deadline, REGEX_UNITS * count);
+        if (status < 0)
+            return status;
     }
     return CH_OK;
 }
@@ -110,6 +117,8 @@ sets_by_verdict(const ch_label_index_t *index, const question_t *question,
             status = (ch_status_t)verdict;
         else if ((verdict == 1) == taken)
             gather(&gathering, value);
+        if (status >= 0)
+            status = ch_deadline_work(question->deadline, 1);
     }
     if (status >= 0)
         *sets_out = unite(&gathering);
@@ -183,6 +192,7 @@ typedef struct join {
     const roaring_bitmap_t *sets; /* NULL: all */
     uint64_t set_count;
     size_t series_max;
+    ch_deadline_t *deadline;
     ch_series_ids_t ids;
 } join_t;
 
@@ -209,6 +219,8 @@ join_by_scan(join_t *join, const name_t *name, uint32_t from)
         const pair_t *pair = &name->pairs[i];
         if (join->sets == NULL || roaring_bitmap_contains(join->sets, pair->labels_id))
             status = take(join, pair->series);
+        if (status >= 0)
+            status = ch_deadline_work(join->deadline, 1);
     }
     return status;
 }
@@ -231,6 +243,8 @@ join_by_search(join_t *join, const name_t *name)
         }
         if (from < name->sorted && name->pairs[from].labels_id == sets.current_value)
             status = take(join, name->pairs[from].series);
+        if (status >= 0)
+            status = ch_deadline_work(join->deadline, 2);
     }
     return status;
 }
@@ -275,6 +289,8 @@ join_names(const ch_label_index_t *index, const question_t *questions, uint32_t 
         ch_status_t status = accepted < 0    ? (ch_status_t)accepted
                              : accepted == 0 ? CH_OK
                                              : join_name(join, &index->names[id]);
+        if (status >= 0)
+            status = ch_deadline_work(join->deadline, 1);
         if (status < 0)
             return status;
     }
@@ -308,14 +324,16 @@ select_locked(const ch_label_index_t *index, const question_t *questions, uint32
 
 ch_status_t
 ch_label_index_select(ch_label_index_t *index, const ch_selector_t *selector,
-                      size_t series_max, ch_series_ids_t *ids_out)
+                      size_t series_max, ch_deadline_t *deadline,
+                      ch_series_ids_t *ids_out)
 {
-    join_t join = {.series_max = series_max};
+    join_t join = {.series_max = series_max, .deadline = deadline};
     question_t *questions = ch_calloc(selector->count + 1, sizeof *questions);
     ch_status_t status = CH_OK;
     for (uint32_t i = 0; i < selector->count && status >= 0; i++) {
         question_t *question = &questions[i];
         question->matcher = &selector->matchers[i];
+        question->deadline = deadline;
         question->of_name =
             ch_bytes_equal(question->matcher->label, ch_bytes_text("__name__"));
         int empty = ch_matcher_accepts(question->matcher, ch_bytes("", 0));
@@ -330,13 +348,13 @@ ch_label_index_select(ch_label_index_t *index, const ch_selector_t *selector,
     for (uint32_t i = 0; i < selector->count; i++)
         ch_free(questions[i].verdicts);
     ch_free(questions);
-    if (status >= 0) {
-        if (join.ids.count > 1)
-            qsort(join.ids.items, join.ids.count, sizeof *join.ids.items, compare_ids);
+    if (status >= 0 && join.ids.count > 1)
+        status = ch_deadline_sort(deadline, join.ids.items, join.ids.count,
+                                  sizeof *join.ids.items, compare_ids);
+    if (status >= 0)
         *ids_out = join.ids;
-    } else {
+    else
         ch_series_ids_release(&join.ids);
-    }
     return status;
 }
 

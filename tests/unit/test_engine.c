@@ -1,3 +1,4 @@
+#include "ch/alloc.h"
 #include "ch/series_key.h"
 #include "db/engine_state.h"
 #include "support/engine_rig.h"
@@ -52,6 +53,106 @@ test_reads_see_durable_data_only(void **state)
     assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
     assert_int_equal(ch_engine_durable_lsn(rig.engine), 2);
     ch_model_compare(rig.model, rig.engine, &rig.rng, true);
+    ch_rig_release(&rig);
+}
+
+static int64_t
+looks_ns(void *context)
+{
+    return ++*(int64_t *)context;
+}
+
+static bool
+see_label(void *context, ch_bytes_t label)
+{
+    (void)label;
+    ++*(size_t *)context;
+    return true;
+}
+
+/* A point of each of `count` series "many". */
+static void
+append_many(ch_rig_t *rig, uint32_t count)
+{
+    char(*texts)[24] = ch_calloc(count, sizeof *texts);
+    ch_bytes_t *names = ch_calloc(count, sizeof *names);
+    ch_bytes_t *labels = ch_calloc(count, sizeof *labels);
+    uint8_t *packed = ch_calloc(count, 8);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)snprintf(texts[i], sizeof texts[i], "host=\"%u\"", i);
+        names[i] = ch_bytes_text("many");
+        labels[i] = ch_bytes_text(texts[i]);
+    }
+    ch_values_t values = {.form = CH_VALUES_F64, .packed = packed};
+    ch_batch_block_t block = {.kind = CH_BLOCK_POINTS,
+                              .rows = count,
+                              .fields = 1,
+                              .names = names,
+                              .labels = labels,
+                              .times = {.form = CH_TIMES_REGULAR, .start = 7, .step = 1},
+                              .values = &values};
+    const ch_batch_t batch = {.blocks = &block, .block_count = 1, .points = count};
+    ch_append_result_t result;
+    assert_int_equal(ch_engine_append(rig->engine, &batch, &result), CH_OK);
+    assert_int_equal(result.state, CH_APPEND_TAKEN);
+    assert_int_equal(ch_engine_sync(rig->engine), CH_OK);
+    ch_free(texts);
+    ch_free(names);
+    ch_free(labels);
+    ch_free(packed);
+}
+
+/* One question to a view whose clock may be looked at `looks` times. `kind`: all series, those in a
+ * range, label names. */
+static ch_status_t
+ask_in_time(ch_rig_t *rig, const ch_selector_t *selector, int kind, int64_t looks,
+            size_t *found_out)
+{
+    int64_t looked = 0;
+    const ch_clock_t clock = {looks_ns, looks_ns, &looked};
+    ch_view_t *view = NULL;
+    ch_series_list_t list = {0};
+    ch_status_t status;
+    *found_out = 0;
+    assert_int_equal(ch_view_open(rig->engine, &view), CH_OK);
+    ch_view_set_deadline(view, &clock, looks);
+    const ch_source_t *source = ch_view_source(view);
+    if (kind == 2) {
+        status = ch_view_labels(view, NULL, see_label, found_out);
+    } else {
+        status = source->select(source->context, selector, kind ? 0 : CH_TIME_MIN,
+                                CH_TIME_MAX, SIZE_MAX, &list);
+        *found_out = list.count;
+    }
+    assert_true(status == CH_OK || (*found_out == 0 && looked == looks + 1));
+    ch_series_list_release(&list);
+    ch_view_destroy(&view);
+    return status;
+}
+
+/* Goal: selecting series and walking labels stop wherever the deadline passes. */
+static void
+test_a_view_stops_at_its_deadline(void **state)
+{
+    (void)state;
+    enum { SERIES = 8000 };
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    append_many(&rig, SERIES);
+    ch_selector_t *selector = NULL;
+    assert_int_equal(ch_selector_parse(ch_bytes_text("many"), &selector), CH_OK);
+    static const size_t wanted[] = {SERIES, SERIES, 2};
+    for (int kind = 0; kind < 3; kind++) {
+        ch_status_t status = CH_ERR_TIMEOUT;
+        size_t found = 0;
+        int64_t looks = 0;
+        while (status == CH_ERR_TIMEOUT)
+            status = ask_in_time(&rig, selector, kind, ++looks, &found);
+        assert_int_equal(status, CH_OK);
+        assert_int_equal(found, wanted[kind]);
+        assert_true(looks > 5);
+    }
+    ch_selector_destroy(&selector);
     ch_rig_release(&rig);
 }
 
@@ -644,6 +745,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_see_durable_data_only),
         cmocka_unit_test(test_random_operations_match_the_model),
+        cmocka_unit_test(test_a_view_stops_at_its_deadline),
         cmocka_unit_test(test_series_limit_refuses_new_names_only),
         cmocka_unit_test(test_unasked_batches_are_not_remembered),
         cmocka_unit_test(test_records_without_points_leave_the_log),

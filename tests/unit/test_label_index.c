@@ -123,8 +123,8 @@ check_random_selector(world_t *world)
     if (ch_selector_new(matchers, count, &selector) < 0)
         return false;
     ch_series_ids_t ids = {0};
-    assert_int_equal(ch_label_index_select(world->index, selector, SERIES_MAX, &ids),
-                     CH_OK);
+    assert_int_equal(
+        ch_label_index_select(world->index, selector, SERIES_MAX, NULL, &ids), CH_OK);
     size_t at = 0;
     for (uint32_t id = 0; id < world->count; id++) {
         int wanted =
@@ -137,8 +137,9 @@ check_random_selector(world_t *world)
     assert_int_equal(at, ids.count);
     if (at > 0) {
         ch_series_ids_t none = {0};
-        assert_int_equal(ch_label_index_select(world->index, selector, at - 1, &none),
-                         CH_ERR_LIMIT);
+        assert_int_equal(
+            ch_label_index_select(world->index, selector, at - 1, NULL, &none),
+            CH_ERR_LIMIT);
         assert_null(none.items);
     }
     ch_series_ids_release(&ids);
@@ -273,7 +274,7 @@ test_narrow_questions_and_hostile_ones(void **state)
     ch_series_ids_t ids = {0};
     assert_int_equal(ch_selector_parse(ch_bytes_text("up{rack=\"r77\"}"), &selector),
                      CH_OK);
-    assert_int_equal(ch_label_index_select(index, selector, 100, &ids), CH_OK);
+    assert_int_equal(ch_label_index_select(index, selector, 100, NULL, &ids), CH_OK);
     assert_int_equal(ids.count, 10);
     for (uint32_t i = 0; i < 10; i++)
         assert_int_equal(ids.items[i], COUNT - 1 - 779 + i);
@@ -282,7 +283,53 @@ test_narrow_questions_and_hostile_ones(void **state)
     assert_int_equal(
         ch_selector_parse(ch_bytes_text("up{host=~\"(0|00|000)*[xy]\"}"), &selector),
         CH_OK);
-    assert_int_equal(ch_label_index_select(index, selector, 100, &ids), CH_ERR_LIMIT);
+    assert_int_equal(ch_label_index_select(index, selector, 100, NULL, &ids),
+                     CH_ERR_LIMIT);
+    ch_selector_destroy(&selector);
+    ch_label_index_destroy(&index);
+    ch_free(sets);
+}
+
+/* A clock that counts how often it is looked at. */
+static int64_t
+looks_ns(void *context)
+{
+    return ++*(int64_t *)context;
+}
+
+/* Goal: a question stops wherever its deadline passes, and looks often enough to notice. Method: let it
+ * pass at the first look, at the second ..., until the answer is there. */
+static void
+test_a_question_stops_at_its_deadline(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000, LOOKS_MIN = 50 };
+    ch_label_index_t *index = ch_label_index_new();
+    char(*sets)[32] = ch_calloc(COUNT, sizeof *sets);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        (void)snprintf(sets[i], 32, "host=\"%u\"", i);
+        ch_label_index_add(index, COUNT - 1 - i, 0, ch_bytes_text("up"), i,
+                           ch_bytes_text(sets[i]));
+    }
+    ch_selector_t *selector;
+    assert_int_equal(ch_selector_parse(ch_bytes_text("up{host=~\".+\"}"), &selector),
+                     CH_OK);
+    ch_status_t status = CH_ERR_TIMEOUT;
+    ch_series_ids_t ids = {0};
+    int64_t passes = 0;
+    for (; status == CH_ERR_TIMEOUT; passes++) {
+        int64_t looks = 0;
+        const ch_clock_t clock = {looks_ns, looks_ns, &looks};
+        ch_deadline_t deadline = {.clock = &clock, .at_ns = passes + 1};
+        status = ch_label_index_select(index, selector, COUNT, &deadline, &ids);
+        assert_true(status == CH_OK || (ids.items == NULL && looks == passes + 2));
+    }
+    assert_int_equal(status, CH_OK);
+    assert_true(passes > LOOKS_MIN);
+    assert_int_equal(ids.count, COUNT);
+    for (uint32_t i = 0; i < COUNT; i++)
+        assert_int_equal(ids.items[i], i);
+    ch_series_ids_release(&ids);
     ch_selector_destroy(&selector);
     ch_label_index_destroy(&index);
     ch_free(sets);
@@ -307,7 +354,7 @@ ask_until_stopped(void *context)
         return NULL;
     do {
         ch_series_ids_t ids = {0};
-        if (ch_label_index_select(asker->index, selector, 1 << 20, &ids) < 0 ||
+        if (ch_label_index_select(asker->index, selector, 1 << 20, NULL, &ids) < 0 ||
             ids.count < last)
             asker->wrong++;
         last = ids.count;
@@ -349,6 +396,7 @@ main(void)
         cmocka_unit_test(test_index_selects_what_brute_force_does),
         cmocka_unit_test(test_saved_indexes_answer_the_same),
         cmocka_unit_test(test_narrow_questions_and_hostile_ones),
+        cmocka_unit_test(test_a_question_stops_at_its_deadline),
         cmocka_unit_test(test_questions_beside_the_writer),
     };
     return cmocka_run_group_tests_name("label_index", tests, NULL, NULL);

@@ -203,6 +203,9 @@ ch_status_t ch_view_open(ch_engine_t *engine, ch_view_t **view_out) CH_MUST_CHEC
 void ch_view_destroy(ch_view_t **view);
 uint64_t ch_view_lsn(const ch_view_t *view);
 
+/// When selecting series and walking labels have to stop, with CH_ERR_TIMEOUT. `deadline_ns`: monotonic.
+void ch_view_set_deadline(ch_view_t *view, const ch_clock_t *clock, int64_t deadline_ns);
+
 /// The view as a query source; lives as long as the view.
 const ch_source_t *ch_view_source(const ch_view_t *view);
 

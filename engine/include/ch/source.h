@@ -58,7 +58,8 @@ typedef struct ch_source {
     void *context;
 
     /* Series that match and may have points in [start, end), ordered by canonical key. Errors:
-     * CH_ERR_LIMIT (more than series_max), CH_ERR_PARSE (regex gave up), CH_ERR_CORRUPT. */
+     * CH_ERR_LIMIT (more than series_max), CH_ERR_PARSE (regex gave up), CH_ERR_TIMEOUT,
+     * CH_ERR_CORRUPT. */
     ch_status_t (*select)(void *context, const ch_selector_t *selector, int64_t start,
                           int64_t end, size_t series_max, ch_series_list_t *list_out);
 
