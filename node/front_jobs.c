@@ -195,6 +195,7 @@ start_job(ch_front_t *front, unsigned worker, ch_job_t *job)
     front->busy_count++;
     job->place = CH_JOB_WORKER;
     job->worker = worker;
+    ch_count(&front->node->stats, CH_COUNT_QUERY_WORKED, 1);
     ch_socket_send_pointer(zsock_resolve(front->workers[worker]), job);
 }
 

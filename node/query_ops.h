@@ -21,6 +21,11 @@ ch_bytes_t ch_query_deleted(const ch_node_t *node, const ch_request_t *request,
                             ch_view_t *before, uint64_t lsn, int64_t deadline_ns,
                             ch_reply_t *reply, bool *failed_out);
 
+/// The same at once, or false: a table must be read, which may take its time.
+bool ch_query_answer_at_once(const ch_node_t *node, const ch_request_t *request,
+                             int64_t deadline_ns, ch_reply_t *reply,
+                             ch_bytes_t *frame_out, bool *failed_out);
+
 /// An error reply for a status and this thread's failure text.
 ch_bytes_t ch_query_error(ch_reply_t *reply, ch_bytes_t id, ch_status_t status);
 

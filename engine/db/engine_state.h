@@ -110,6 +110,7 @@ struct ch_view {
     ch_engine_t *engine;
     ch_version_t *version;
     uint64_t lsn;
+    bool memory_only;       /* get reads no table */
     ch_deadline_t deadline; /* of selecting */
     ch_source_t source;
     ch_points_t part, merged, piece; /* scratch of reads */

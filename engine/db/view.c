@@ -426,6 +426,12 @@ ch_view_set_deadline(ch_view_t *view, const ch_clock_t *clock, int64_t deadline_
     view->deadline = (ch_deadline_t){.clock = clock, .at_ns = deadline_ns};
 }
 
+void
+ch_view_keep_to_memory(ch_view_t *view)
+{
+    view->memory_only = true;
+}
+
 const ch_source_t *
 ch_view_source(const ch_view_t *view)
 {
@@ -505,6 +511,8 @@ newest_of_tables(ch_view_t *view, const ch_series_ref_t *series, int64_t time,
         if (info->time_min > time || (best->found && info->time_max <= best->time) ||
             !ch_sstable_may_contain(table->sstable, series->name, series->labels))
             continue;
+        if (view->memory_only)
+            return ch_fail(CH_ERR_BUSY, "a table must be read");
         ch_status_t status = newest_of_table(view, table, series, time, &at, &value);
         if (status < 0)
             return status;

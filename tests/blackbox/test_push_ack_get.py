@@ -167,6 +167,24 @@ class Reads(NodeTest):
         self.assertFalse(self.ok("get", key="nothing")["found"])
         self.assertEqual(self.ok("get", key="text")["value"], "words")
 
+    def worked(self):
+        return self.ok("stats")["stats"]["query.worked"]
+
+    def test_a_get_reads_tables_in_a_worker_and_remembers(self):
+        """No cold read in the thread that answers acks: the first get after a restart goes to a worker."""
+        self.assertEqual(self.node.terminate(), 0)
+        self.restart()
+        before = self.worked()
+        newest = self.ok("get", key='m{i="3"}')
+        self.assertTrue(newest["found"])
+        self.assertEqual(self.worked(), before + 1)
+        again = self.ok("get", key='m{i="3"}')
+        self.assertEqual((again["time"], again["value"]), (newest["time"], newest["value"]))
+        self.assertFalse(self.ok("get", key="unheard_of")["found"])
+        self.assertEqual(self.worked(), before + 1)
+        self.assertTrue(self.ok("get", key='m{i="3"}', time=newest["time"])["found"])
+        self.assertEqual(self.worked(), before + 2)
+
     def test_series_labels_and_label_values(self):
         found = self.ok("series", match="m")["series"]
         self.assertEqual(found, [{"__name__": "m", "i": str(i)} for i in range(10)])

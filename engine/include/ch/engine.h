@@ -206,11 +206,15 @@ uint64_t ch_view_lsn(const ch_view_t *view);
 /// When selecting series and walking labels have to stop, with CH_ERR_TIMEOUT. `deadline_ns`: monotonic.
 void ch_view_set_deadline(ch_view_t *view, const ch_clock_t *clock, int64_t deadline_ns);
 
+/// From now on ch_view_get reads no table: for a thread that must not wait for the disk.
+void ch_view_keep_to_memory(ch_view_t *view);
+
 /// The view as a query source; lives as long as the view.
 const ch_source_t *ch_view_source(const ch_view_t *view);
 
 /// Newest point at or before `time` (CH_TIME_MAX: newest) of one series. A string value stays
 /// valid until the view is destroyed. CH_NOT_FOUND when there is none.
+/// CH_ERR_BUSY: a table must be read, and the view was told not to.
 ch_status_t ch_view_get(ch_view_t *view, ch_bytes_t name, ch_bytes_t labels, int64_t time,
                         int64_t *time_out, ch_value_t *value_out);
 
