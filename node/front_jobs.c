@@ -215,7 +215,10 @@ ch_front_to_worker(ch_front_t *front, ch_job_t *job)
     if (front->queue_count >= CH_FRONT_QUEUE_MAX ||
         front->queue_bytes + size > CH_FRONT_QUEUE_BYTES_MAX) {
         ch_front_fail(front, job, "limit",
-                      "too many requests wait for a worker; ask again later");
+                      job->deleted
+                          ? "the delete is done; too many requests wait for a "
+                            "worker that could count it"
+                          : "too many requests wait for a worker; ask again later");
         return;
     }
     wait_in(front, job, CH_JOB_QUEUE);
