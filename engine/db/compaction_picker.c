@@ -7,6 +7,7 @@
  *             with each older one that is at most twice as large as all above it, so that a late point
  *             does not rewrite a week and a byte is rewritten a logarithmic number of times.
  *             Growth: what lies in small windows goes to the larger one when all of that is old enough.
+ *             Deletes: on request, or when they are many, tables that lack some are written anew.
  * Safety      Whatever a rule proposes is widened by every table that overlaps it in time and lies
  *             between its inputs by lsn, until there is none. When that reaches a table that cannot be
  *             read, the proposal is dropped.
@@ -330,7 +331,7 @@ choose_from(picker_t *picker, const group_t *group, size_t from)
 static void
 propose_requested(picker_t *picker, const group_t *group)
 {
-    bool small = false, runs = false;
+    bool small = false, runs = false, deletes = false;
     const ch_compaction_table_t *first = NULL;
     begin(picker);
     for (size_t i = 0; i < group->count; i++) {
@@ -339,10 +340,11 @@ propose_requested(picker_t *picker, const group_t *group)
             continue;
         small |= table->level < CH_COMPACTION_LEVEL_LAST;
         runs |= first && !same_run(first, table);
+        deletes |= table->lacks_deletes;
         first = first ? first : table;
         picker->chosen[group->tables[i].at] = true;
     }
-    if ((small || runs) && propose(picker, CH_COMPACTION_LEVEL_LAST))
+    if ((small || runs || deletes) && propose(picker, CH_COMPACTION_LEVEL_LAST))
         picker->plan.requested_left = true;
 }
 
@@ -403,11 +405,24 @@ look_at_windows(picker_t *picker, void (*rule)(picker_t *, const group_t *))
     }
 }
 
+/* Deletes go when no table is left that lacks them. */
+static bool
+propose_deletes(picker_t *picker, const group_t *group)
+{
+    bool due = false;
+    for (size_t i = 0; i < group->count; i++)
+        due |= table_of(picker, group, i)->lacks_deletes;
+    if (!due || !picker->policy->apply_deletes)
+        return false;
+    choose_from(picker, group, 0);
+    return propose(picker, group->home.level);
+}
+
 /* A window that must grow has no use for merges inside the small ones. */
 static void
 grow_or_merge(picker_t *picker, const group_t *group)
 {
-    if (!propose_growth(picker, group))
+    if (!propose_growth(picker, group) && !propose_deletes(picker, group))
         propose_runs(picker, group);
 }
 

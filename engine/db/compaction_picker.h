@@ -26,7 +26,8 @@ typedef struct ch_compaction_table {
     uint64_t lsn_min, lsn_max;
     int64_t time_min, time_max; /* both inclusive */
     uint32_t level;
-    bool excluded; /* could not be read: stays where it is */
+    bool lacks_deletes; /* some that may concern it are not applied to it yet */
+    bool excluded;      /* could not be read: stays where it is */
 } ch_compaction_table_t;
 
 typedef struct ch_compaction_policy {
@@ -36,8 +37,9 @@ typedef struct ch_compaction_policy {
     uint64_t flushed_bytes; /* ... or bytes */
     uint32_t flushes_max;   /* taken by one merge */
     uint32_t runs_max;      /* in a window, then they are merged whatever their sizes */
+    bool apply_deletes;     /* tables that lack some are written anew */
     uint64_t
-        requested_lsn; /* tables that begin at or below it go to the last level; 0: none */
+        requested_lsn; /* what begins at or below it goes to the last level; 0: none */
 } ch_compaction_policy_t;
 
 /// The defaults: 2 h, 1 d, 1 w; 4 flushes or 256 MiB; 8 runs.

@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define HOUR_NS INT64_C(3600000000000)
+
 void
 ch_engine_options_init(ch_engine_options_t *options)
 {
@@ -31,6 +33,10 @@ ch_engine_options_init(ch_engine_options_t *options)
         .wal_segment_max_age_ms = 1000,
         .wal_window_bytes = 8ull << 20,
         .memtable_bytes = 64ull << 20,
+        .compaction_flushes = 4,
+        .compaction_bytes_per_s = 32ull << 20,
+        .compaction_file_bytes = 512ull << 20,
+        .compaction_windows_ns = {2 * HOUR_NS, 24 * HOUR_NS, 7 * 24 * HOUR_NS},
         .memory_limit = 1ull << 30,
         .catalogue_series_min = 10000,
         .limits = ch_limits_default(),
@@ -258,7 +264,8 @@ open_tables(ch_engine_t *engine)
         if (status >= 0 && state->tables[count].info.lsn_max > engine->catalogue.lsn)
             status = ch_sstable_keys(sstable, intern_key, engine);
         if (status >= 0) {
-            tables[count] = ch_table_new(engine->options.fs, path, 0, ch_take(&sstable));
+            tables[count] = ch_table_new(engine->options.fs, path,
+                                         state->tables[count].level, ch_take(&sstable));
             tables[count]->erased_lsn = ch_manifest_erased_lsn(&state->tables[count]);
         }
         ch_sstable_destroy(&sstable);
@@ -500,8 +507,10 @@ init_sync(ch_engine_t *engine)
     (void)pthread_mutex_init(&engine->mutex, NULL);
     (void)pthread_mutex_init(&engine->sessions_mutex, NULL);
     (void)pthread_mutex_init(&engine->wal_commit_mutex, NULL);
+    (void)pthread_mutex_init(&engine->manifest_mutex, NULL);
     (void)pthread_cond_init(&engine->sync_wanted, &monotonic);
     (void)pthread_cond_init(&engine->flush_wanted, &monotonic);
+    (void)pthread_cond_init(&engine->compact_wanted, &monotonic);
     (void)pthread_cond_init(&engine->moved, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
 }
@@ -561,9 +570,12 @@ ch_engine_destroy(ch_engine_t **engine)
     (void)pthread_mutex_destroy(&gone->mutex);
     (void)pthread_mutex_destroy(&gone->sessions_mutex);
     (void)pthread_mutex_destroy(&gone->wal_commit_mutex);
+    (void)pthread_mutex_destroy(&gone->manifest_mutex);
     (void)pthread_cond_destroy(&gone->sync_wanted);
     (void)pthread_cond_destroy(&gone->flush_wanted);
+    (void)pthread_cond_destroy(&gone->compact_wanted);
     (void)pthread_cond_destroy(&gone->moved);
+    ch_compactor_release(&gone->compactor);
     ch_free(gone->order);
     ch_free(gone->ids);
     ch_free(gone->name_ids);
@@ -681,9 +693,16 @@ ch_engine_work(ch_engine_t *engine)
     if (status >= 0)
         status = ch_retention_drop(engine);
     if (status >= 0)
-        status = ch_wal_prepare(engine->wal);
+        status = ch_engine_prepare_log(engine);
+    if (status == CH_ERR_NOSPACE)
+        status = CH_OK; /* the next commit meets it, and a merge may make room */
     if (status >= 0 && ch_wal_due(engine->wal))
         status = ch_engine_commit(engine);
+    if (status >= 0 && !engine->threads_running) {
+        status = ch_compactor_step(engine);
+        if (status == CH_ERR_NOSPACE) /* given up: nobody but space waits for it */
+            status = CH_OK;
+    }
     ch_engine_try_resume(engine);
     return status < 0 ? status : CH_OK;
 }

@@ -28,6 +28,7 @@ ch_engine_fail(ch_engine_t *engine, const char *what)
     }
     (void)pthread_cond_broadcast(&engine->sync_wanted);
     (void)pthread_cond_broadcast(&engine->flush_wanted);
+    (void)pthread_cond_broadcast(&engine->compact_wanted);
     (void)pthread_mutex_unlock(&engine->mutex);
     if (!first)
         return;
@@ -171,8 +172,8 @@ ch_engine_commit(ch_engine_t *engine)
     return status;
 }
 
-static struct timespec
-time_in_ms(int64_t ms)
+struct timespec
+ch_engine_time_in_ms(int64_t ms)
 {
     struct timespec at;
     (void)clock_gettime(CLOCK_MONOTONIC, &at);
@@ -190,7 +191,7 @@ time_in_ms(int64_t ms)
 static bool
 syncer_wait(ch_engine_t *engine, int64_t wait_ms)
 {
-    struct timespec until = time_in_ms(wait_ms);
+    struct timespec until = ch_engine_time_in_ms(wait_ms);
     (void)pthread_mutex_lock(&engine->mutex);
     bool idle = wait_ms > 0 && !engine->stopping &&
                 (engine->held || ch_wal_pending_bytes(engine->wal) == 0);
@@ -215,7 +216,7 @@ interval_wait(ch_engine_t *engine, int64_t last_sync_ns)
     int64_t wait_ms = (int64_t)engine->options.sync_interval_ms - since_ms;
     if (wait_ms <= 0)
         return;
-    struct timespec until = time_in_ms(wait_ms);
+    struct timespec until = ch_engine_time_in_ms(wait_ms);
     (void)pthread_mutex_lock(&engine->mutex);
     while (!engine->stopping && !engine->sync_now &&
            ch_wal_pending_bytes(engine->wal) < engine->options.wal_window_bytes &&
@@ -252,19 +253,26 @@ syncer_run(void *context)
 
 /* ---- flushes ---- */
 
+ch_status_t
+ch_engine_prepare_log(ch_engine_t *engine)
+{
+    ch_status_t status = ch_wal_prepare(engine->wal);
+    if (status < 0 && status != CH_ERR_NOSPACE && status != CH_ERR_CLOSED)
+        ch_engine_fail(engine, ch_fail_text());
+    return status;
+}
+
 static void
 prepare(ch_engine_t *engine)
 {
     ch_arena_pool_prepare(engine->arenas, 2 * engine->options.memtable_bytes);
-    ch_status_t status = ch_wal_prepare(engine->wal);
-    if (status < 0 && status != CH_ERR_NOSPACE && status != CH_ERR_CLOSED)
-        ch_engine_fail(engine, ch_fail_text());
+    (void)ch_engine_prepare_log(engine); /* no room: the next commit meets it */
 }
 
 static bool
 flusher_wait(ch_engine_t *engine)
 {
-    struct timespec until = time_in_ms(CH_ENGINE_RETRY_MS);
+    struct timespec until = ch_engine_time_in_ms(CH_ENGINE_RETRY_MS);
     (void)pthread_mutex_lock(&engine->mutex);
     if (!engine->stopping && (!engine->version->immutable || engine->held))
         (void)pthread_cond_timedwait(&engine->flush_wanted, &engine->mutex, &until);
@@ -297,6 +305,7 @@ ch_engine_threads_start(ch_engine_t *engine)
     engine->threads_running = true;
     ch_thread_start(&engine->syncer, "ch-syncer", syncer_run, engine);
     ch_thread_start(&engine->flusher, "ch-flusher", flusher_run, engine);
+    ch_thread_start(&engine->compactor_thread, "ch-compactor", ch_compactor_run, engine);
 }
 
 void
@@ -308,9 +317,11 @@ ch_engine_threads_stop(ch_engine_t *engine)
     engine->stopping = true;
     (void)pthread_cond_broadcast(&engine->sync_wanted);
     (void)pthread_cond_broadcast(&engine->flush_wanted);
+    (void)pthread_cond_broadcast(&engine->compact_wanted);
     (void)pthread_cond_broadcast(&engine->moved);
     (void)pthread_mutex_unlock(&engine->mutex);
     ch_thread_join(engine->syncer);
     ch_thread_join(engine->flusher);
+    ch_thread_join(engine->compactor_thread);
     engine->threads_running = false;
 }

@@ -1,16 +1,20 @@
 /// The engine's insides, shared by the files of db/ and by nobody else.
 ///
 /// Threads   W the writer (append, refuse, flush request, seal, close), S the syncer, F the
-///           flusher, R readers. With background_threads = 0 the writer plays S and F.
+///           flusher, C the compactor, R readers. With background_threads = 0 the writer plays S, F
+///           and C. Tables join by F and C and leave by C alone.
 /// Locks     `mutex` guards what is marked [m]; it is never held during I/O.
 ///           `sessions_mutex` guards the session map. `wal_commit_mutex` lets one thread at a time
-///           commit, seal or retire. Order: wal_commit_mutex, mutex, sessions_mutex.
+///           commit, seal or retire. `manifest_mutex` lets one edit happen at a time; it is held
+///           while that is synced, and no longer. Order: wal_commit_mutex, manifest_mutex, mutex,
+///           sessions_mutex.
 #ifndef CH_DB_ENGINE_STATE_H
 #define CH_DB_ENGINE_STATE_H
 
 #include "ch/deadline.h"
 #include "ch/engine.h"
 #include "db/catalogue.h"
+#include "db/compaction.h"
 #include "db/manifest.h"
 #include "db/memory.h"
 #include "db/retention.h"
@@ -31,12 +35,15 @@ enum {
                                 << 10, /* beside twice the manifest: what a start needs */
     CH_ENGINE_ZERO_AHEAD_BYTES = 4 << 20, /* of the log, before it is needed */
     CH_ENGINE_RETRY_MS = 200,             /* how often a full disk is asked again */
-    CH_ENGINE_SEGMENTS_MAX = 4096,        /* unretired WAL segments that force a flush */
+    CH_ENGINE_FLUSHES_STALL = 64, /* at level 0: then a full memtable waits for a merge */
+    CH_ENGINE_SEGMENTS_MAX = 4096, /* unretired WAL segments that force a flush */
 };
 
 typedef struct ch_engine_counters {
     uint64_t batches, points, points_flushed, flushes, flush_us, flush_bytes, rejects;
     uint64_t held, series_refused, memtable_switches, deletes, tables_dropped;
+    uint64_t compactions, compaction_us, compaction_read, compaction_written;
+    uint64_t chunks_passed, compactions_given_up;
 } ch_engine_counters_t;
 
 struct ch_engine {
@@ -45,7 +52,7 @@ struct ch_engine {
     ch_file_t *lock;
     unsigned directories_held; /* of these three */
     ch_wal_t *wal;
-    ch_manifest_t *manifest; /* F (open and close: the writer) */
+    ch_manifest_t *manifest; /* under manifest_mutex (open and close: the writer) */
     ch_arena_pool_t *arenas;
     ch_series_table_t *series;
     ch_label_index_t *index;
@@ -62,10 +69,12 @@ struct ch_engine {
     ch_session_map_t *sessions;
 
     pthread_mutex_t wal_commit_mutex;
+    pthread_mutex_t manifest_mutex;
 
     pthread_mutex_t mutex;
-    pthread_cond_t sync_wanted;  /* S waits */
-    pthread_cond_t flush_wanted; /* F waits */
+    pthread_cond_t sync_wanted;    /* S waits */
+    pthread_cond_t flush_wanted;   /* F waits */
+    pthread_cond_t compact_wanted; /* C waits */
     pthread_cond_t moved;   /* durable or flushed lsn moved, or a failure: W may wait */
     ch_version_t *version;  /* [m] */
     uint64_t flushed_lsn;   /* [m] */
@@ -77,6 +86,7 @@ struct ch_engine {
     bool held;                    /* [m] no room: appends are dropped */
     const char *held_reason;      /* [m] while held */
     bool reserve_spent;           /* [m] */
+    ch_compactor_t compactor;
 
     bool failed;       /* atomic; for good */
     bool closed;       /* W */
@@ -84,8 +94,9 @@ struct ch_engine {
 
     ch_catalogue_t catalogue; /* F */
     uint64_t reserve_bytes;
-    uint64_t next_file; /* F */
-    uint32_t *order;    /* F: series ids in key order */
+    uint64_t next_file;  /* atomic: ch_engine_new_file */
+    uint64_t flush_file; /* F: number of the flush at hand; 0: none yet */
+    uint32_t *order;     /* F: series ids in key order */
     size_t order_count, order_capacity;
     size_t
         order_owed; /* F: series that flushes sorted by themselves since it was extended */
@@ -98,7 +109,7 @@ struct ch_engine {
 
     ch_retention_t retention; /* W, but for what it says of drops */
 
-    pthread_t syncer, flusher;
+    pthread_t syncer, flusher, compactor_thread;
     bool threads_running;
     ch_engine_counters_t counters; /* relaxed atomics */
     uint64_t recovered_records;
@@ -172,11 +183,20 @@ void ch_engine_series_born(ch_engine_t *engine, uint32_t series, uint64_t lsn);
 /// One commit of the WAL; handles a full disk and failures. CH_NOT_FOUND: nothing was pending.
 ch_status_t ch_engine_commit(ch_engine_t *engine);
 
+/// Make the log's next segment before it is needed.
+ch_status_t ch_engine_prepare_log(ch_engine_t *engine);
+
 /// Make the active memtable immutable when it is due and none is being flushed. True if it did.
 bool ch_engine_switch(ch_engine_t *engine, bool force);
 
 /// Write the immutable memtable as a table and install it. CH_NOT_FOUND: there is none.
 ch_status_t ch_engine_flush_immutable(ch_engine_t *engine);
+
+/// Apply an edit, one at a time; its next_file is filled in.
+ch_status_t ch_engine_edit(ch_engine_t *engine, ch_manifest_edit_t *edit) CH_MUST_CHECK;
+
+/// A number for a new table.
+uint64_t ch_engine_new_file(ch_engine_t *engine);
 
 /// Make or remake the reserve file; free it when the disk is full.
 ch_status_t ch_engine_reserve_fill(ch_engine_t *engine);
@@ -186,6 +206,9 @@ void ch_engine_reserve_spend(ch_engine_t *engine);
 
 /// Is there room again? Then the reserve is remade and writes go on.
 void ch_engine_try_resume(ch_engine_t *engine);
+
+/// Now or `ms` later on the clock that the engine's condition variables wait by.
+struct timespec ch_engine_time_in_ms(int64_t ms);
 
 void ch_engine_threads_start(ch_engine_t *engine);
 void ch_engine_threads_stop(ch_engine_t *engine);

@@ -1,4 +1,5 @@
 /* engine_stats.c - one table of what the engine counts: name, help, unit, value. */
+#include "db/compaction_picker.h"
 #include "db/engine_state.h"
 
 typedef struct snapshot {
@@ -6,6 +7,7 @@ typedef struct snapshot {
     ch_engine_counters_t counters;
     uint64_t memtable_bytes, memtable_points, immutable_points;
     uint64_t tables, table_bytes, table_points, tombstones;
+    uint64_t level_tables[CH_COMPACTION_LEVELS];
     ch_block_cache_stats_t cache;
     ch_memory_use_t memory;
     bool held;
@@ -30,8 +32,21 @@ take_version(ch_engine_t *engine, snapshot_t *snapshot)
         const ch_sstable_info_t *info = ch_sstable_info(version->tables[i]->sstable);
         snapshot->table_bytes += info->file_bytes;
         snapshot->table_points += info->points;
+        if (version->tables[i]->level < CH_COMPACTION_LEVELS)
+            snapshot->level_tables[version->tables[i]->level]++;
     }
     ch_version_release(&version);
+}
+
+/* Bytes written to tables for every byte that flushes brought. */
+static double
+write_amplification(ch_engine_t *engine)
+{
+    double flushed =
+        (double)__atomic_load_n(&engine->counters.flush_bytes, __ATOMIC_RELAXED);
+    double merged =
+        (double)__atomic_load_n(&engine->counters.compaction_written, __ATOMIC_RELAXED);
+    return flushed > 0 ? (flushed + merged) / flushed : 1;
 }
 
 #define COUNTER(field) (double)__atomic_load_n(&engine->counters.field, __ATOMIC_RELAXED)
@@ -90,7 +105,32 @@ ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_
          COUNTER(points_flushed)},
         {"flush.bytes", "table bytes written by flushes", "bytes", COUNTER(flush_bytes)},
         {"flush.us", "time spent in flushes", "us", COUNTER(flush_us)},
+        {"compaction.count", "merges of tables since the start", "",
+         COUNTER(compactions)},
+        {"compaction.given_up",
+         "merges given up: no room, or an input that cannot be read", "",
+         COUNTER(compactions_given_up)},
+        {"compaction.read_bytes", "read by merges", "bytes", COUNTER(compaction_read)},
+        {"compaction.written_bytes", "written by merges", "bytes",
+         COUNTER(compaction_written)},
+        {"compaction.passed_chunks", "chunks that merges took over as they were", "",
+         COUNTER(chunks_passed)},
+        {"compaction.us", "time spent in merges, pauses included", "us",
+         COUNTER(compaction_us)},
+        {"compaction.write_amplification",
+         "bytes written to tables for each that flushes brought, since the start", "",
+         write_amplification(engine)},
+        {"compaction.debt_bytes", "inputs of all merges that are due", "bytes",
+         (double)__atomic_load_n(&engine->compactor.debt, __ATOMIC_RELAXED)},
         {"sst.tables", "live tables", "", (double)now.tables},
+        {"sst.tables_0", "live tables as flushes wrote them", "",
+         (double)now.level_tables[0]},
+        {"sst.tables_1", "live tables in windows of 2 h", "",
+         (double)now.level_tables[1]},
+        {"sst.tables_2", "live tables in windows of a day", "",
+         (double)now.level_tables[2]},
+        {"sst.tables_3", "live tables in windows of a week", "",
+         (double)now.level_tables[3]},
         {"sst.bytes", "bytes of live tables", "bytes", (double)now.table_bytes},
         {"sst.points", "points in live tables, overwritten ones included", "points",
          (double)now.table_points},

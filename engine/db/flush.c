@@ -15,6 +15,23 @@
 
 #include <stdlib.h>
 
+uint64_t
+ch_engine_new_file(ch_engine_t *engine)
+{
+    return __atomic_fetch_add(&engine->next_file, 1, __ATOMIC_RELAXED);
+}
+
+ch_status_t
+ch_engine_edit(ch_engine_t *engine, ch_manifest_edit_t *edit)
+{
+    (void)pthread_mutex_lock(&engine->manifest_mutex);
+    /* Above every number given out, not only those of this edit: another's may be live already. */
+    edit->next_file = __atomic_load_n(&engine->next_file, __ATOMIC_RELAXED);
+    ch_status_t status = ch_manifest_apply(engine->manifest, edit);
+    (void)pthread_mutex_unlock(&engine->manifest_mutex);
+    return status;
+}
+
 /* Series outlive many flushes: the order of all is kept, and only ids that came since the last flush are
  * sorted and merged in. After a start none are, and millions take long to sort, while writers
  * wait. So a memtable's own ids are sorted for it alone, until that has cost as much as all would. */
@@ -207,6 +224,7 @@ install(flush_t *flush, ch_table_t *table)
     engine->version = ch_version_new(flush->lsn, tables, count, NULL, old->active,
                                      old->tombstones, ch_wal_durable_lsn(engine->wal));
     engine->flushed_lsn = flush->lsn;
+    ch_compactor_wake(engine);
     (void)pthread_cond_broadcast(&engine->moved);
     (void)pthread_mutex_unlock(&engine->mutex);
     ch_free(tables);
@@ -232,12 +250,11 @@ commit_edit(flush_t *flush, bool table)
         .add = &added,
         .add_count = table,
         .flushed_lsn = flush->lsn,
-        .next_file = table ? flush->file_number + 1 : 0,
         .sessions = ch_text_bytes(&engine->immutable_sessions),
         .tombstones = texts,
         .tombstone_count = text_count,
     };
-    ch_status_t status = ch_manifest_apply(engine->manifest, &edit);
+    ch_status_t status = ch_engine_edit(engine, &edit);
     ch_free(texts);
     return status;
 }
@@ -261,7 +278,7 @@ write_and_install(flush_t *flush)
     }
     ch_table_t *joins = NULL;
     if (table) {
-        engine->next_file = flush->file_number + 1;
+        engine->flush_file = 0;
         joins = ch_table_new(engine->options.fs, flush->path, 0, sstable);
     }
     publish_newest(flush);
@@ -355,7 +372,9 @@ ch_engine_flush_immutable(ch_engine_t *engine)
     if (!due)
         return CH_NOT_FOUND;
     int64_t started = ch_clock_monotonic_ns(engine->options.clock);
-    flush.file_number = engine->next_file;
+    if (!engine->flush_file) /* a flush that is tried again keeps its number */
+        engine->flush_file = ch_engine_new_file(engine);
+    flush.file_number = engine->flush_file;
     flush.path = ch_engine_table_path(engine, flush.file_number);
     ch_status_t status = wait_durable(engine, flush.lsn);
     if (status >= 0)

@@ -602,13 +602,24 @@ ch_manifest_begin(ch_manifest_t *manifest)
     return rewrite(manifest);
 }
 
-/* Write and sync. A half-written edit that found no room is overwritten by the next try at the same
- * offset; after any other failure, and after a failed sync, nobody knows what the file holds. */
+/* Cut off a half-written edit, for good. */
+static ch_status_t
+take_back(ch_manifest_t *manifest)
+{
+    ch_status_t status = ch_fs_truncate(manifest->file, manifest->offset);
+    if (status >= 0)
+        status = ch_fs_sync(manifest->file);
+    return status;
+}
+
+/* Write and sync. What found no room did not happen, whatever of it was written: the caller takes back
+ * the files that the edit names, and no crash may bring it back. After any other failure, and after a
+ * failed sync, nobody knows what the file holds. */
 static ch_status_t
 append_edit(ch_manifest_t *manifest, ch_bytes_t body)
 {
     ch_status_t status = write_edit(manifest, manifest->file, manifest->offset, body);
-    if (status == CH_ERR_NOSPACE)
+    if (status == CH_ERR_NOSPACE && take_back(manifest) >= 0)
         return status;
 #ifndef CH_FAULT_MANIFEST_NO_SYNC
     if (status >= 0)

@@ -1,7 +1,9 @@
 /// What a reader pins: the live tables, the memtables and the tombstones, as one immutable, counted set.
 ///
-/// Shape    tables oldest first; immutable memtable NULL unless one is being flushed; the active one
-///          always there. A later part is newer than every earlier one, wholly.
+/// Shape    tables in an order to lay over each other: of two that overlap in time the newer comes later.
+///          First those of levels 1 and up, by time where they do not overlap, then flushes.
+///          Immutable memtable NULL unless one is being flushed; the active one always there; both are
+///          newer than every table.
 /// Threads  counts are atomic; a version never changes once published.
 #ifndef CH_DB_VERSION_H
 #define CH_DB_VERSION_H
@@ -31,6 +33,8 @@ typedef struct ch_version {
     uint64_t flushed_lsn; /* the tables hold everything up to here */
     size_t table_count;
     ch_table_t **tables;
+    size_t lower_count;    /* tables before the flushes; sorted by time, roughly */
+    struct ch_span *spans; /* of each of those: what lies from it on, and up to it */
     ch_shared_memtable_t *immutable;
     ch_shared_memtable_t *active;
     ch_tombstones_t *tombstones; /* NULL: none */
@@ -51,6 +55,12 @@ ch_version_t *ch_version_new(uint64_t flushed_lsn, ch_table_t *const *tables,
                              size_t table_count, ch_shared_memtable_t *immutable,
                              ch_shared_memtable_t *active, ch_tombstones_t *tombstones,
                              uint64_t durable_lsn);
+
+/// The first table at or after place `at` that may have points in [start, end), an end of INT64_MAX
+/// being none; table_count: there is no more.
+size_t ch_version_next(const ch_version_t *version, size_t at, int64_t start,
+                       int64_t end);
+
 void ch_version_retain(ch_version_t *version);
 void ch_version_release(ch_version_t **version);
 

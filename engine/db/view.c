@@ -1,8 +1,8 @@
 /* view.c - reading: one pinned version, one durable lsn, parts merged by age.
  *
- * Parts     A series' points lie in tables (oldest first), the immutable memtable, the active one.
- *           Each part is wholly newer, by lsn, than those before it; so at equal times the later part
- *           wins, and merging in that order is last-write-wins. The lsn cut only concerns memtables:
+ * Parts     A series' points lie in tables, the immutable memtable, the active one. Of two parts that
+ *           overlap in time the later one is wholly newer, by lsn (version.h); so at equal times the
+ *           later part wins, and merging in that order is last-write-wins. The lsn cut only concerns memtables:
  *           tables hold nothing that is not durable.
  * Deletes   take from each part what they apply to before it is laid over the others: from a table
  *           those above its erased_lsn, from a memtable by the lsn of each point.
@@ -40,13 +40,6 @@ memtables_may_hold(const ch_view_t *view, uint32_t series, int64_t start, int64_
     return false;
 }
 
-static bool
-table_overlaps(const ch_table_t *table, int64_t start, int64_t end)
-{
-    const ch_sstable_info_t *info = ch_sstable_info(table->sstable);
-    return info->time_min < end && info->time_max >= start;
-}
-
 /* May the series have points in [start, end)? < 0 on damage. */
 static int
 may_have_points(const ch_view_t *view, const ch_series_ref_t *series, int64_t start,
@@ -54,11 +47,12 @@ may_have_points(const ch_view_t *view, const ch_series_ref_t *series, int64_t st
 {
     if (memtables_may_hold(view, series->id, start, end))
         return 1;
-    for (size_t i = 0; i < view->version->table_count; i++) {
-        ch_table_t *table = view->version->tables[i];
+    const ch_version_t *version = view->version;
+    for (size_t i = ch_version_next(version, 0, start, end); i < version->table_count;
+         i = ch_version_next(version, i + 1, start, end)) {
+        ch_table_t *table = version->tables[i];
         range_t range;
-        if (!table_overlaps(table, start, end) ||
-            !ch_sstable_may_contain(table->sstable, series->name, series->labels))
+        if (!ch_sstable_may_contain(table->sstable, series->name, series->labels))
             continue;
         ch_status_t status = ch_sstable_time_range(
             table->sstable, series->name, series->labels, &range.min, &range.max);
@@ -175,10 +169,11 @@ static ch_status_t
 read_tables(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64_t *end,
             size_t points_max, ch_points_t *points)
 {
-    for (size_t i = 0; i < view->version->table_count; i++) {
-        ch_table_t *table = view->version->tables[i];
-        if (!table_overlaps(table, start, *end) ||
-            !ch_sstable_may_contain(table->sstable, series->name, series->labels))
+    const ch_version_t *version = view->version;
+    for (size_t i = ch_version_next(version, 0, start, *end); i < version->table_count;
+         i = ch_version_next(version, i + 1, start, *end)) {
+        ch_table_t *table = version->tables[i];
+        if (!ch_sstable_may_contain(table->sstable, series->name, series->labels))
             continue;
         ch_points_t *to = points->count ? &view->part : points;
         if (to == &view->part)
@@ -290,11 +285,12 @@ static ch_status_t
 summarise_tables(const ch_view_t *view, const ch_series_ref_t *series, int64_t start,
                  int64_t end, parts_t *parts)
 {
-    for (size_t i = 0; i < view->version->table_count; i++) {
-        ch_table_t *table = view->version->tables[i];
+    const ch_version_t *version = view->version;
+    for (size_t i = ch_version_next(version, 0, start, end); i < version->table_count;
+         i = ch_version_next(version, i + 1, start, end)) {
+        ch_table_t *table = version->tables[i];
         ch_summary_t part = {0};
-        if (!table_overlaps(table, start, end) ||
-            !ch_sstable_may_contain(table->sstable, series->name, series->labels))
+        if (!ch_sstable_may_contain(table->sstable, series->name, series->labels))
             continue;
         ch_status_t status = ch_sstable_summarise(table->sstable, series->name,
                                                   series->labels, start, end, &part);

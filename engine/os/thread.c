@@ -1,7 +1,11 @@
 #include "os/thread.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "ch/assert.h"
 
@@ -27,6 +31,16 @@ ch_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void 
     CH_ASSERT(pthread_create(thread, NULL, run, context) == 0);
     CH_ASSERT(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
     (void)pthread_setname_np(*thread, name); /* fails when it has ended already */
+}
+
+void
+ch_thread_lower_priority(void)
+{
+    enum { NICE = 10 };
+    const struct sched_param none = {0};
+    /* On Linux both are a thread's own, whatever POSIX says of processes. */
+    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 }
 
 void

@@ -9,6 +9,10 @@
 void ch_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
                      void *context);
 
+/// Let the calling thread take what others leave: batch scheduling, and nice 10. As far as the system
+/// allows.
+void ch_thread_lower_priority(void);
+
 /// Join and forget.
 void ch_thread_join(pthread_t thread);
 

@@ -19,6 +19,9 @@ enum { TIMES_REMEMBERED = 16 };
 typedef struct times_slot {
     size_t count, capacity;
     int64_t *times;
+    bool encoded; /* came encoded: `times` is not filled */
+    size_t at;    /* where its bytes are in the columns */
+    uint32_t bytes;
     uint32_t chunk; /* that has the column */
 } times_slot_t;
 
@@ -75,28 +78,60 @@ slot_find(const ch_block_builder_t *builder, const int64_t *times, size_t count)
 {
     for (uint32_t i = 0; i < builder->slot_count; i++) {
         const times_slot_t *slot = &builder->slots[i];
-        if (slot->count == count && slot->times[count - 1] == times[count - 1] &&
+        if (slot->count == count && !slot->encoded &&
+            slot->times[count - 1] == times[count - 1] &&
             memcmp(slot->times, times, count * sizeof *times) == 0)
             return slot;
     }
     return NULL;
 }
 
-/* Remember the times of the chunk that comes next, over the oldest slot. */
-static void
-slot_remember(ch_block_builder_t *builder, const int64_t *times, size_t count)
+/* The slot of just these bytes of as many times, or NULL: equal bytes are equal times. */
+static const times_slot_t *
+slot_find_bytes(const ch_block_builder_t *builder, size_t count, ch_bytes_t times)
+{
+    for (uint32_t i = 0; i < builder->slot_count; i++) {
+        const times_slot_t *slot = &builder->slots[i];
+        if (slot->count == count && slot->bytes == times.size &&
+            memcmp(builder->columns + slot->at, times.data, times.size) == 0)
+            return slot;
+    }
+    return NULL;
+}
+
+/* A slot for the times of the chunk that comes next, whose column stands at the end: the oldest. */
+static times_slot_t *
+slot_take(ch_block_builder_t *builder, size_t count, uint32_t bytes)
 {
     times_slot_t *slot = &builder->slots[builder->slot_next];
     builder->slot_next = (builder->slot_next + 1) % TIMES_REMEMBERED;
     if (builder->slot_count < TIMES_REMEMBERED)
         builder->slot_count++;
-    if (slot->capacity < count) {
-        slot->capacity = count;
-        slot->times = ch_realloc(slot->times, count * sizeof *times);
-    }
-    memcpy(slot->times, times, count * sizeof *times);
     slot->count = count;
+    slot->encoded = true;
+    slot->at = builder->size;
+    slot->bytes = bytes;
     slot->chunk = builder->chunk_count;
+    return slot;
+}
+
+static void
+slot_fill(times_slot_t *slot, const int64_t *times)
+{
+    if (slot->capacity < slot->count) {
+        slot->capacity = slot->count;
+        slot->times = ch_realloc(slot->times, slot->count * sizeof *times);
+    }
+    memcpy(slot->times, times, slot->count * sizeof *times);
+    slot->encoded = false;
+}
+
+static void
+share(const ch_block_builder_t *builder, built_chunk_t *built, const times_slot_t *slot)
+{
+    built->chunk.flags |= CH_CHUNK_TIMES_SHARED;
+    built->chunk.times_bytes = 0;
+    built->times_ref = builder->chunk_count - slot->chunk;
 }
 
 void
@@ -113,16 +148,44 @@ ch_block_builder_add(ch_block_builder_t *builder, ch_column_scratch_t *scratch,
     if (shared) {
         ch_chunk_encode(scratch, builder->level, points, from, to, NULL, at,
                         &built->chunk);
-        built->chunk.flags |= CH_CHUNK_TIMES_SHARED;
-        built->chunk.times_bytes = 0;
-        built->times_ref = builder->chunk_count - shared->chunk;
+        share(builder, built, shared);
     } else {
         ch_chunk_encode(scratch, builder->level, points, from, to, at, at + room,
                         &built->chunk);
         memmove(at + built->chunk.times_bytes, at + room, built->chunk.values_bytes);
-        slot_remember(builder, points->times + from, to - from);
+        slot_fill(slot_take(builder, to - from, built->chunk.times_bytes),
+                  points->times + from);
     }
     builder->size += built->chunk.times_bytes + built->chunk.values_bytes;
+    builder->chunk_count++;
+}
+
+static void
+columns_append(ch_block_builder_t *builder, ch_bytes_t column)
+{
+    memcpy(builder->columns + builder->size, column.data, column.size);
+    builder->size += column.size;
+}
+
+void
+ch_block_builder_pass(ch_block_builder_t *builder, uint32_t rank, const ch_chunk_t *chunk,
+                      ch_bytes_t times, ch_bytes_t values)
+{
+    CH_ASSERT(builder->chunk_count < CH_SST_BLOCK_CHUNKS_MAX);
+    built_chunk_t *built = &builder->chunks[builder->chunk_count];
+    *built = (built_chunk_t){.chunk = *chunk, .rank = rank};
+    built->chunk.flags &= (uint8_t)~CH_CHUNK_TIMES_SHARED;
+    built->chunk.times_bytes = (uint32_t)times.size;
+    built->chunk.values_bytes = (uint32_t)values.size;
+    columns_reserve(builder, times.size + values.size + CH_COLUMN_PAD);
+    const times_slot_t *shared = slot_find_bytes(builder, chunk->count, times);
+    if (shared) {
+        share(builder, built, shared);
+    } else {
+        (void)slot_take(builder, chunk->count, (uint32_t)times.size);
+        columns_append(builder, times);
+    }
+    columns_append(builder, values);
     builder->chunk_count++;
 }
 

@@ -31,6 +31,10 @@ void ch_block_builder_add(ch_block_builder_t *builder, ch_column_scratch_t *scra
                           uint32_t rank, const ch_points_t *points, size_t from,
                           size_t to);
 
+/// Add a chunk that is encoded already: its entry, its times and values, as another block has them.
+void ch_block_builder_pass(ch_block_builder_t *builder, uint32_t rank,
+                           const ch_chunk_t *chunk, ch_bytes_t times, ch_bytes_t values);
+
 uint32_t ch_block_builder_chunks(const ch_block_builder_t *builder);
 bool ch_block_builder_full(const ch_block_builder_t *builder);
 

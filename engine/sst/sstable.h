@@ -40,6 +40,17 @@ ch_status_t ch_sstable_writer_add(ch_sstable_writer_t *writer, ch_bytes_t name,
                                   ch_bytes_t labels,
                                   const ch_points_t *points) CH_MUST_CHECK;
 
+/// The same in pieces: begin a series, then add its points in order, at least one. Each call cuts what
+/// it is given into chunks.
+ch_status_t ch_sstable_writer_begin(ch_sstable_writer_t *writer, ch_bytes_t name,
+                                    ch_bytes_t labels) CH_MUST_CHECK;
+ch_status_t ch_sstable_writer_points(ch_sstable_writer_t *writer,
+                                     const ch_points_t *points, size_t from,
+                                     size_t to) CH_MUST_CHECK;
+
+/// Bytes of the file so far, without what follows the data.
+uint64_t ch_sstable_writer_bytes(const ch_sstable_writer_t *writer);
+
 /// Footer, sync, rename to `path`, sync of the directory. Fills info (lsn range as given).
 ch_status_t ch_sstable_writer_finish(ch_sstable_writer_t *writer, uint64_t lsn_min,
                                      uint64_t lsn_max,

@@ -9,7 +9,7 @@
 #include "ch/alloc.h"
 #include "ch/assert.h"
 
-enum { KEPT_BYTES = 32 << 20 };
+enum { KEPT_BYTES = 16 << 20 }; /* of each dictionary, when all keys are visited */
 
 /* One dictionary under the walk. */
 typedef struct walk {
@@ -17,7 +17,7 @@ typedef struct walk {
     int which;
     ch_sst_buffer_t stored;
     ch_bytes_t *blocks; /* contents, each owned; data NULL: not there */
-    size_t kept_bytes;
+    size_t kept_bytes, kept_max;
     uint32_t at; /* block under the cursor */
     bool open;
     ch_dictionary_cursor_t cursor;
@@ -30,11 +30,12 @@ index_of(const walk_t *walk)
 }
 
 static walk_t *
-walk_new(const ch_sstable_t *sstable, int which)
+walk_new(const ch_sstable_t *sstable, int which, size_t kept_max)
 {
     walk_t *walk = ch_calloc(1, sizeof *walk);
     walk->sstable = sstable;
     walk->which = which;
+    walk->kept_max = kept_max;
     walk->blocks = ch_calloc(index_of(walk)->block_count + 1, sizeof *walk->blocks);
     return walk;
 }
@@ -65,7 +66,7 @@ walk_keep(walk_t *walk, uint32_t at)
 {
     const ch_dictionary_entry_t *entry = &index_of(walk)->blocks[at];
     unsigned kind = walk->which == CH_SST_DICTIONARY_HEADS ? CH_SST_HEADS : CH_SST_TAILS;
-    if (walk->kept_bytes > KEPT_BYTES)
+    if (walk->kept_bytes > walk->kept_max)
         walk_forget(walk);
     ch_sst_buffer_t unpacked = {0};
     ch_bytes_t content;
@@ -140,20 +141,51 @@ text_without(const walk_t *walk, char mark)
     return text;
 }
 
-static ch_status_t
-visit_block(const ch_key_block_t *keys, walk_t *heads, walk_t *tails,
-            ch_status_t (*visit)(void *context, ch_bytes_t name, ch_bytes_t labels),
-            void *context)
+struct ch_key_walk {
+    const ch_sstable_t *sstable;
+    walk_t *heads, *tails;
+    ch_key_block_t keys;
+};
+
+ch_key_walk_t *
+ch_key_walk_new(const ch_sstable_t *sstable, size_t kept_bytes)
 {
-    for (uint32_t i = 0; i < keys->count; i++) {
-        ch_status_t status = walk_to(heads, keys->pairs[i].head);
-        if (status >= 0)
-            status = walk_to(tails, keys->pairs[i].tail);
-        if (status >= 0)
-            status = visit(context, text_without(heads, '{'), text_without(tails, '}'));
-        if (status != CH_OK)
-            return status;
-    }
+    ch_key_walk_t *walk = ch_calloc(1, sizeof *walk);
+    walk->sstable = sstable;
+    walk->heads = walk_new(sstable, CH_SST_DICTIONARY_HEADS, kept_bytes / 2);
+    walk->tails = walk_new(sstable, CH_SST_DICTIONARY_TAILS, kept_bytes / 2);
+    return walk;
+}
+
+void
+ch_key_walk_destroy(ch_key_walk_t **walk)
+{
+    ch_key_walk_t *gone = ch_take(walk);
+    if (!gone)
+        return;
+    walk_destroy(gone->heads);
+    walk_destroy(gone->tails);
+    ch_sst_buffer_release(&gone->keys.stored);
+    ch_sst_buffer_release(&gone->keys.unpacked);
+    ch_free(gone);
+}
+
+ch_status_t
+ch_key_walk_to(ch_key_walk_t *walk, uint32_t rank, ch_bytes_t *name_out,
+               ch_bytes_t *labels_out)
+{
+    ch_status_t status =
+        ch_sst_key_block(walk->sstable, rank / CH_SST_KEY_BLOCK_SERIES, &walk->keys);
+    if (status < 0)
+        return status;
+    const ch_key_pair_t *pair = &walk->keys.pairs[rank % CH_SST_KEY_BLOCK_SERIES];
+    status = walk_to(walk->heads, pair->head);
+    if (status >= 0)
+        status = walk_to(walk->tails, pair->tail);
+    if (status < 0)
+        return status;
+    *name_out = text_without(walk->heads, '{');
+    *labels_out = text_without(walk->tails, '}');
     return CH_OK;
 }
 
@@ -163,17 +195,14 @@ ch_sstable_keys(ch_sstable_t *sstable,
                 void *context)
 {
     CH_ASSERT(sstable->magic == CH_TABLE_MAGIC);
-    ch_sst_scratch_t *scratch = ch_sst_scratch_borrow();
-    walk_t *heads = walk_new(sstable, CH_SST_DICTIONARY_HEADS);
-    walk_t *tails = walk_new(sstable, CH_SST_DICTIONARY_TAILS);
+    ch_key_walk_t *walk = ch_key_walk_new(sstable, 2 * (size_t)KEPT_BYTES);
     ch_status_t status = CH_OK;
-    for (uint32_t i = 0; status == CH_OK && i < sstable->index.key_count; i++) {
-        status = ch_sst_key_block(sstable, i, &scratch->keys);
+    for (uint32_t rank = 0; status == CH_OK && rank < sstable->info.series; rank++) {
+        ch_bytes_t name, labels;
+        status = ch_key_walk_to(walk, rank, &name, &labels);
         if (status == CH_OK)
-            status = visit_block(&scratch->keys, heads, tails, visit, context);
+            status = visit(context, name, labels);
     }
-    walk_destroy(heads);
-    walk_destroy(tails);
-    ch_sst_scratch_return(scratch);
+    ch_key_walk_destroy(&walk);
     return status;
 }

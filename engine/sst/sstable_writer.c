@@ -19,11 +19,14 @@
 #include "sst/bloom.h"
 #include "sst/dictionary.h"
 #include "sst/sstable_index.h"
+#include "sst/sstable_writer_part.h"
 #include "sst/text_set.h"
 
 enum {
     WRITER_MAGIC = 0x77737468,
     WRITE_BYTES = 256 * 1024, /* a write call: large, so that it is rare */
+    SYNC_BYTES =
+        8 << 20, /* a sync: small, so that one of the log does not wait long for it */
     BLOOM_BITS_PER_KEY = 10,
     SERIES_EXPECTED_MAX = 1 << 20, /* memory taken on trust */
 };
@@ -39,6 +42,7 @@ struct ch_sstable_writer {
 
     ch_text_t out;    /* not yet written */
     uint64_t written; /* offset where `out` belongs */
+    uint64_t synced;
     ch_sstable_info_t info;
     uint64_t chunks;
 
@@ -52,6 +56,9 @@ struct ch_sstable_writer {
     ch_key_pair_t *pairs; /* tail: number in `tails`, its rank in the end */
     uint64_t *hashes;
     size_t series_capacity;
+
+    uint64_t series_points; /* of the open series */
+    int64_t series_last;    /* its last time */
 };
 
 static void
@@ -156,7 +163,18 @@ flush_out(ch_sstable_writer_t *writer, bool force)
     }
     writer->written += writer->out.size;
     ch_text_reset(&writer->out);
-    return CH_OK;
+    if (writer->written - writer->synced < SYNC_BYTES)
+        return CH_OK;
+    writer->synced = writer->written;
+    status = ch_fs_sync(writer->file);
+    writer->failed = status < 0;
+    return status;
+}
+
+uint64_t
+ch_sstable_writer_bytes(const ch_sstable_writer_t *writer)
+{
+    return offset_now(writer);
 }
 
 static uint64_t
@@ -202,15 +220,23 @@ check_key(ch_sstable_writer_t *writer, ch_bytes_t name, ch_bytes_t labels)
 }
 
 static ch_status_t
-check_points(const ch_sstable_writer_t *writer, const ch_points_t *points)
+check_points(const ch_sstable_writer_t *writer, const ch_points_t *points, size_t from,
+             size_t to)
 {
-    if (points->count == 0)
-        return ch_fail(CH_ERR_INVALID, "sstable %s: a series without points",
-                       writer->path);
     bool rising = true;
-    for (size_t i = 1; i < points->count; i++)
+    for (size_t i = from + 1; i < to; i++)
         rising &= points->times[i - 1] < points->times[i];
     if (!rising)
+        return ch_fail(CH_ERR_INVALID, "sstable %s: times of a series do not rise",
+                       writer->path);
+    return CH_OK;
+}
+
+/* Points of the open series go on behind those it has. */
+static ch_status_t
+check_follows(const ch_sstable_writer_t *writer, int64_t first)
+{
+    if (writer->series_points && first <= writer->series_last)
         return ch_fail(CH_ERR_INVALID, "sstable %s: times of a series do not rise",
                        writer->path);
     return CH_OK;
@@ -252,9 +278,9 @@ close_block(ch_sstable_writer_t *writer)
 /* Where the chunk that begins at `from` ends: chunks share the points evenly, so that the last is not
  * a stub; long strings end one before. */
 static size_t
-chunk_end(const ch_points_t *points, size_t from)
+chunk_end(const ch_points_t *points, size_t from, size_t end)
 {
-    size_t left = points->count - from;
+    size_t left = end - from;
     size_t chunks = (left + CH_CHUNK_POINTS_TARGET - 1) / CH_CHUNK_POINTS_TARGET;
     size_t to = from + (left + chunks - 1) / chunks;
     if (points->form != CH_POINTS_LIST)
@@ -269,17 +295,29 @@ chunk_end(const ch_points_t *points, size_t from)
     return to;
 }
 
+/* A chunk is in the open block: close that when it is full. */
 static ch_status_t
-add_points(ch_sstable_writer_t *writer, uint32_t rank, const ch_points_t *points)
+chunk_added(ch_sstable_writer_t *writer)
 {
-    for (size_t from = 0, to; from < points->count; from = to) {
-        to = chunk_end(points, from);
-        ch_block_builder_add(writer->block, writer->column_scratch, rank, points, from,
-                             to);
-        writer->chunks++;
-        if (!ch_block_builder_full(writer->block))
-            continue;
-        ch_status_t status = close_block(writer);
+    writer->chunks++;
+    return ch_block_builder_full(writer->block) ? close_block(writer) : CH_OK;
+}
+
+static uint32_t
+open_rank(const ch_sstable_writer_t *writer)
+{
+    return (uint32_t)(writer->info.series - 1);
+}
+
+static ch_status_t
+add_points(ch_sstable_writer_t *writer, const ch_points_t *points, size_t from,
+           size_t end)
+{
+    for (size_t to; from < end; from = to) {
+        to = chunk_end(points, from, end);
+        ch_block_builder_add(writer->block, writer->column_scratch, open_rank(writer),
+                             points, from, to);
+        ch_status_t status = chunk_added(writer);
         if (status < 0)
             return status;
     }
@@ -287,14 +325,16 @@ add_points(ch_sstable_writer_t *writer, uint32_t rank, const ch_points_t *points
 }
 
 static void
-count_points(ch_sstable_info_t *info, const ch_points_t *points)
+count_points(ch_sstable_writer_t *writer, int64_t first, int64_t last, size_t count)
 {
-    int64_t first = points->times[0], last = points->times[points->count - 1];
+    ch_sstable_info_t *info = &writer->info;
     if (info->points == 0 || first < info->time_min)
         info->time_min = first;
     if (info->points == 0 || last > info->time_max)
         info->time_max = last;
-    info->points += points->count;
+    info->points += count;
+    writer->series_points += count;
+    writer->series_last = last;
 }
 
 static ch_status_t
@@ -308,23 +348,77 @@ check_open(const ch_sstable_writer_t *writer)
     return CH_OK;
 }
 
+static ch_status_t
+check_series_done(const ch_sstable_writer_t *writer)
+{
+    if (writer->info.series && !writer->series_points)
+        return ch_fail(CH_ERR_INVALID, "sstable %s: a series without points",
+                       writer->path);
+    return CH_OK;
+}
+
 ch_status_t
-ch_sstable_writer_add(ch_sstable_writer_t *writer, ch_bytes_t name, ch_bytes_t labels,
-                      const ch_points_t *points)
+ch_sstable_writer_begin(ch_sstable_writer_t *writer, ch_bytes_t name, ch_bytes_t labels)
 {
     ch_status_t status = check_open(writer);
+    if (status >= 0)
+        status = check_series_done(writer);
     if (status < 0)
         return status;
     cut_key(writer, name, labels);
     status = check_key(writer, name, labels);
-    if (status >= 0)
-        status = check_points(writer, points);
     if (status < 0)
         return status;
-    uint32_t rank = (uint32_t)writer->info.series;
     add_key(writer, name, labels);
-    count_points(&writer->info, points);
-    return add_points(writer, rank, points);
+    writer->series_points = 0;
+    return CH_OK;
+}
+
+ch_status_t
+ch_sstable_writer_points(ch_sstable_writer_t *writer, const ch_points_t *points,
+                         size_t from, size_t to)
+{
+    CH_ASSERT(from < to);
+    CH_ASSERT(writer->info.series > 0);
+    ch_status_t status = check_open(writer);
+    if (status >= 0)
+        status = check_points(writer, points, from, to);
+    if (status >= 0)
+        status = check_follows(writer, points->times[from]);
+    if (status < 0)
+        return status;
+    count_points(writer, points->times[from], points->times[to - 1], to - from);
+    return add_points(writer, points, from, to);
+}
+
+ch_status_t
+ch_sstable_writer_add_encoded(ch_sstable_writer_t *writer, const ch_chunk_t *chunk,
+                              ch_bytes_t times, ch_bytes_t values)
+{
+    CH_ASSERT(writer->info.series > 0);
+    ch_status_t status = check_open(writer);
+    if (status >= 0)
+        status = check_follows(writer, chunk->time_first);
+    if (status < 0)
+        return status;
+    count_points(writer, chunk->time_first, chunk->time_last, chunk->count);
+    ch_block_builder_pass(writer->block, open_rank(writer), chunk, times, values);
+    return chunk_added(writer);
+}
+
+ch_status_t
+ch_sstable_writer_add(ch_sstable_writer_t *writer, ch_bytes_t name, ch_bytes_t labels,
+                      const ch_points_t *points)
+{
+    if (points->count == 0)
+        return ch_fail(CH_ERR_INVALID, "sstable %s: a series without points",
+                       writer->path);
+    ch_status_t status = check_points(writer, points, 0, points->count);
+    if (status >= 0) /* before the key is taken: a refusal changes nothing */
+        status = ch_sstable_writer_begin(writer, name, labels);
+    if (status >= 0)
+        status = ch_sstable_writer_points(writer, points, 0, points->count);
+    return status;
 }
 
 /* One block of the dictionary is complete: to `out`, and to the index. */
@@ -518,6 +612,8 @@ ch_sstable_writer_finish(ch_sstable_writer_t *writer, uint64_t lsn_min, uint64_t
                          ch_sstable_info_t *info_out)
 {
     ch_status_t status = check_open(writer);
+    if (status >= 0)
+        status = check_series_done(writer);
     if (status < 0)
         return status;
     writer->info.lsn_min = lsn_min;

@@ -93,6 +93,14 @@ ch_status_t ch_sst_find(const ch_sstable_t *sstable, ch_sst_scratch_t *scratch,
                         ch_bytes_t name, ch_bytes_t labels,
                         uint32_t *rank_out) CH_MUST_CHECK;
 
+/// Keys by rank, best in order. `kept_bytes`: what unpacked blocks of the dictionaries may take. The
+/// texts are valid until the next call.
+typedef struct ch_key_walk ch_key_walk_t;
+ch_key_walk_t *ch_key_walk_new(const ch_sstable_t *sstable, size_t kept_bytes);
+void ch_key_walk_destroy(ch_key_walk_t **walk);
+ch_status_t ch_key_walk_to(ch_key_walk_t *walk, uint32_t rank, ch_bytes_t *name_out,
+                           ch_bytes_t *labels_out) CH_MUST_CHECK;
+
 /// The data blocks that hold chunks of a rank: [*from_out, *to_out), never empty.
 void ch_sst_blocks_of(const ch_sstable_t *sstable, uint32_t rank, uint32_t *from_out,
                       uint32_t *to_out);

@@ -24,6 +24,12 @@ ch_rig_init(ch_rig_t *rig, uint64_t seed)
     rig->options.memtable_bytes = 64 << 10;
     rig->options.wal_segment_bytes = 64 << 10;
     rig->options.catalogue_series_min = 3; /* the models have few */
+    /* The model's times are 400 s and a batch goes beyond: all sizes of windows are met. */
+    const int64_t second = 1000000000;
+    const int64_t windows[] = {40 * second, 120 * second, 360 * second};
+    memcpy(rig->options.compaction_windows_ns, windows, sizeof windows);
+    rig->options.compaction_flushes = 2;
+    rig->options.compaction_file_bytes = 16 << 10;
     ch_rig_open(rig);
 }
 
@@ -91,6 +97,31 @@ ch_rig_delete(ch_rig_t *rig, bool identified)
     ch_model_deleted(rig->model, result.lsn);
     if (identified && rig->seq + 1 < CH_RIG_SEQS_MAX)
         rig->seq_lsn[++rig->seq] = result.lsn;
+}
+
+typedef struct stat_search {
+    const char *name;
+    double value;
+    bool found;
+} stat_search_t;
+
+static void
+look_at_stat(void *context, const ch_stat_t *stat)
+{
+    stat_search_t *search = context;
+    if (strcmp(stat->name, search->name) != 0)
+        return;
+    search->value = stat->value;
+    search->found = true;
+}
+
+double
+ch_rig_stat(ch_rig_t *rig, const char *name)
+{
+    stat_search_t search = {.name = name};
+    ch_engine_stats(rig->engine, look_at_stat, &search);
+    assert_true(search.found);
+    return search.value;
 }
 
 /* What is lost in a crash is what was not durable; the producer goes on from `expected`. */

@@ -30,6 +30,9 @@ void ch_rig_append(ch_rig_t *rig, bool identified);
 /// Log a random delete; engine and model must agree on what it takes.
 void ch_rig_delete(ch_rig_t *rig, bool identified);
 
+/// A number of ch_engine_stats; fails the test when there is none of that name.
+double ch_rig_stat(ch_rig_t *rig, const char *name);
+
 /// Power is lost; reopen; what was durable must be there, and answers match the model.
 void ch_rig_crash(ch_rig_t *rig, ch_simfs_crash_t mode);
 

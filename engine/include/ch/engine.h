@@ -50,7 +50,11 @@ typedef struct ch_engine_options {
     uint32_t wal_segment_max_age_ms; /* seal a segment this long after its first record */
     uint64_t wal_window_bytes;       /* records not yet synced, at most */
     uint64_t memtable_bytes;         /* when to flush */
-    uint64_t memory_limit;           /* ch_engine_memory_plan shares it out */
+    uint32_t compaction_flushes; /* merge so many flushes at once; 0: only on request */
+    uint64_t compaction_bytes_per_s;  /* read by merges in the background; 0: no limit */
+    uint64_t compaction_file_bytes;   /* of a table that a merge writes, about */
+    int64_t compaction_windows_ns[3]; /* of time; each divides the next */
+    uint64_t memory_limit;            /* ch_engine_memory_plan shares it out */
     uint64_t
         reserve_bytes; /* room kept for a full disk; 0: 16 MiB, 4 MiB on a small disk */
     uint32_t
@@ -152,12 +156,17 @@ bool ch_engine_ready(ch_engine_t *engine);
 /// durable lsn covers everything appended before the call.
 ch_status_t ch_engine_sync(ch_engine_t *engine) CH_MUST_CHECK;
 
-/// Do pending background work inline (background_threads = 0): rotate by age, flush.
+/// Do pending background work inline (background_threads = 0): rotate by age, flush, one merge of tables.
 ch_status_t ch_engine_work(ch_engine_t *engine) CH_MUST_CHECK;
 
 /// Ask for a flush of everything appended so far; returns at once, `lsn_out` is the position that
 /// ch_engine_flushed_lsn must reach. With background_threads = 0 it is done on return.
 ch_status_t ch_engine_flush(ch_engine_t *engine, uint64_t *lsn_out) CH_MUST_CHECK;
+
+/// As ch_engine_flush, and then merge all tables as far as they can be: every window of time becomes
+/// one run of tables at the last level. ch_engine_compacted_lsn must reach `lsn_out`. With
+/// background_threads = 0 it is done on return, or the disk was full.
+ch_status_t ch_engine_compact(ch_engine_t *engine, uint64_t *lsn_out) CH_MUST_CHECK;
 
 /// Seal the open WAL segment (a no-op when it is empty). *segment_out: highest sealed segment.
 ch_status_t ch_engine_seal(ch_engine_t *engine, uint64_t *segment_out) CH_MUST_CHECK;
@@ -166,6 +175,8 @@ uint64_t ch_engine_term(const ch_engine_t *engine);
 uint64_t ch_engine_appended_lsn(const ch_engine_t *engine);
 uint64_t ch_engine_durable_lsn(const ch_engine_t *engine);
 uint64_t ch_engine_flushed_lsn(const ch_engine_t *engine);
+/// The position of the last ch_engine_compact that is done.
+uint64_t ch_engine_compacted_lsn(const ch_engine_t *engine);
 
 /// NULL while writes flow; else why not: "disk full", or what there is no room for; after a failure
 /// its text. Lives as long as the engine.
