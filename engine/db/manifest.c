@@ -382,12 +382,26 @@ edit_after(ch_bytes_t file, uint64_t cluster, size_t offset, size_t *found_out)
     return false;
 }
 
+/* Evidence is not synced: a power loss may take it, or the part of it that lies in the sector before,
+ * and leave the next edit, of the same sync, whole. Nothing else is so short; it says nothing. */
+static bool
+evidence_lost(const ch_manifest_t *manifest, ch_bytes_t file, size_t *offset,
+              ch_bytes_t *body)
+{
+    if (file.size - *offset < EDIT_HEADER_BYTES ||
+        !edit_at(file, manifest->state.cluster, *offset + EDIT_HEADER_BYTES, body))
+        return false;
+    *offset += EDIT_HEADER_BYTES;
+    return true;
+}
+
 static ch_status_t
 read_edits(ch_manifest_t *manifest, ch_bytes_t file)
 {
     size_t offset = FILE_HEADER_BYTES, next = 0;
     ch_bytes_t body;
-    while (offset < file.size && edit_at(file, manifest->state.cluster, offset, &body)) {
+    while (offset < file.size && (edit_at(file, manifest->state.cluster, offset, &body) ||
+                                  evidence_lost(manifest, file, &offset, &body))) {
         ch_status_t status = apply_body(manifest, body, offset);
         if (status < 0)
             return status;
