@@ -44,6 +44,7 @@ typedef struct ch_config {
     uint64_t wal_sync_interval_ms; /* 0: group commit */
     uint64_t wal_segment_bytes, wal_segment_max_age_ms;
     uint64_t engine_memtable_bytes, engine_memory_limit;
+    uint64_t engine_compaction, engine_compaction_rate;
     uint64_t limit_batch_bytes, limit_batch_points, limit_key_bytes, limit_labels;
     uint64_t limit_request_bytes, limit_reply_bytes, limit_series, limit_producers;
     uint64_t limit_query_samples, limit_query_timeout_ms;

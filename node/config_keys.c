@@ -60,6 +60,11 @@ static const ch_config_key_t keys[] = {
      "cached blocks share what the others leave; when it is spent, a batch that names a "
      "new series "
      "is rejected, and those that are there go on."},
+    {"engine", "compaction", CH_CONFIG_BOOL, true, SLOT(engine_compaction), "true", 0, 1,
+     "Merge tables in the background; without it they are merged on request alone."},
+    {"engine", "compaction_rate", CH_CONFIG_BYTES, true, SLOT(engine_compaction_rate),
+     "32MiB", 64 * KIB, 1024 * GIB,
+     "Bytes that merges of tables read in a second, at most."},
     {"limits", "batch_bytes", CH_CONFIG_BYTES, true, SLOT(limit_batch_bytes), "4MiB",
      1 * KIB, 64 * MIB,
      "A batch's frame. Up to twice that is consumed and rejected; beyond, the peer is "

@@ -36,9 +36,10 @@ typedef struct ch_front {
     ch_job_t *jobs;                     /* all, doubly linked */
     ch_job_t *queue_first, *queue_last; /* for workers */
     size_t queue_count, queue_bytes;
-    ch_heap_t deadlines;  /* of LSN, FLUSH, QUEUE, CONTROL */
-    ch_heap_t by_durable; /* LSN */
-    ch_heap_t by_flushed; /* FLUSH */
+    ch_heap_t deadlines;    /* of LSN, FLUSH, QUEUE, CONTROL */
+    ch_heap_t by_durable;   /* LSN */
+    ch_heap_t by_flushed;   /* FLUSH */
+    ch_heap_t by_compacted; /* COMPACT */
     ch_limiter_t malformed;
     bool draining; /* no new work is taken */
     bool stopped;

@@ -158,6 +158,7 @@ front_release(ch_front_t *front)
     ch_heap_release(&front->deadlines);
     ch_heap_release(&front->by_durable);
     ch_heap_release(&front->by_flushed);
+    ch_heap_release(&front->by_compacted);
     ch_reply_release(&front->reply);
     ch_reply_budget_destroy(&front->budget);
     zsock_destroy(&front->control);
@@ -290,7 +291,8 @@ let_progress(ch_front_t *front)
     ch_ack_core_expire(front->acks, now_ns);
     ch_front_progress(front, now_ns);
     size_t waiting = ch_ack_core_waiting(front->acks);
-    if (waiting == 0 && front->by_durable.count == 0 && front->by_flushed.count == 0)
+    if (waiting == 0 && front->by_durable.count == 0 && front->by_flushed.count == 0 &&
+        front->by_compacted.count == 0)
         atomic_store(&node->front_waits, false);
     ch_gauge_set(&node->stats, CH_GAUGE_ACKS_WAITING, waiting);
     ch_gauge_set(&node->stats, CH_GAUGE_JOBS_QUEUED, front->queue_count);

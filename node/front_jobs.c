@@ -55,6 +55,8 @@ take_back(ch_front_t *front, ch_job_t *job)
         ch_heap_remove(&front->by_durable, &job->position);
     if (job->place == CH_JOB_FLUSH)
         ch_heap_remove(&front->by_flushed, &job->position);
+    if (job->place == CH_JOB_COMPACT)
+        ch_heap_remove(&front->by_compacted, &job->position);
     if (job->place == CH_JOB_QUEUE)
         unqueue(front, job);
     if (job->place != CH_JOB_CONTROL && job->place != CH_JOB_WORKER)
@@ -178,11 +180,13 @@ wait_delete(ch_front_t *front, ch_job_t *job)
 }
 
 static void
-wait_flush(ch_front_t *front, ch_job_t *job)
+wait_tables(ch_front_t *front, ch_job_t *job)
 {
+    bool flush = job->request.op == CH_OP_FLUSH;
     atomic_store(&front->node->front_waits, true);
-    wait_in(front, job, CH_JOB_FLUSH);
-    ch_heap_push(&front->by_flushed, &job->position, job->lsn, 0);
+    wait_in(front, job, flush ? CH_JOB_FLUSH : CH_JOB_COMPACT);
+    ch_heap_push(flush ? &front->by_flushed : &front->by_compacted, &job->position,
+                 job->lsn, 0);
 }
 
 /* ---- workers */
@@ -271,8 +275,8 @@ end_control(ch_front_t *front, ch_job_t *job)
             ch_front_fail_status(front, job, job->status);
     } else if (job->request.op == CH_OP_DELETE) {
         wait_delete(front, job);
-    } else if (job->request.op == CH_OP_FLUSH) {
-        wait_flush(front, job);
+    } else if (job->request.op == CH_OP_FLUSH || job->request.op == CH_OP_COMPACT) {
+        wait_tables(front, job);
     } else {
         ch_reply_begin(&front->reply, job->request.id);
         ch_reply_put_uint(&front->reply, "segment", job->segment);
@@ -296,10 +300,10 @@ ch_front_take_control(ch_front_t *front)
 /* ---- progress and time */
 
 static void
-finish_flush(ch_front_t *front, ch_job_t *job)
+finish_tables(ch_front_t *front, ch_job_t *job, uint64_t lsn)
 {
     ch_reply_begin(&front->reply, job->request.id);
-    ch_reply_put_uint(&front->reply, "lsn", ch_engine_flushed_lsn(front->node->engine));
+    ch_reply_put_uint(&front->reply, "lsn", lsn);
     ch_bytes_t frame;
     ch_status_t status = ch_reply_finish(&front->reply, &frame);
     CH_ASSERT(status == CH_OK);
@@ -343,7 +347,11 @@ ch_front_progress(ch_front_t *front, int64_t now_ns)
     uint64_t flushed =
         front->by_flushed.count ? ch_engine_flushed_lsn(front->node->engine) : 0;
     while ((top = ch_heap_top(&front->by_flushed)) && top->major <= flushed)
-        finish_flush(front, CH_HEAP_OWNER(top, ch_job_t, position));
+        finish_tables(front, CH_HEAP_OWNER(top, ch_job_t, position), flushed);
+    uint64_t compacted =
+        front->by_compacted.count ? ch_engine_compacted_lsn(front->node->engine) : 0;
+    while ((top = ch_heap_top(&front->by_compacted)) && top->major <= compacted)
+        finish_tables(front, CH_HEAP_OWNER(top, ch_job_t, position), compacted);
     while ((top = ch_heap_top(&front->deadlines)) && top->major <= (uint64_t)now_ns)
         time_out(front, CH_HEAP_OWNER(top, ch_job_t, deadline));
 }

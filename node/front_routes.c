@@ -177,6 +177,7 @@ static const route_t routes[CH_OP_COUNT] = {
     [CH_OP_PRODUCERS] = {ch_front_to_worker, false},
     [CH_OP_STATS] = {answer_stats, false},
     [CH_OP_FLUSH] = {send_to_ingest, false},
+    [CH_OP_COMPACT] = {send_to_ingest, false},
     [CH_OP_SEAL] = {send_to_ingest, false},
 };
 

@@ -217,6 +217,8 @@ run_op(actor_t *actor, ch_job_t *job)
         return run_delete(actor, job);
     case CH_OP_FLUSH:
         return ch_engine_flush(engine, &job->lsn);
+    case CH_OP_COMPACT:
+        return ch_engine_compact(engine, &job->lsn);
     default:
         return ch_engine_seal(engine, &job->segment);
     }

@@ -16,6 +16,7 @@ typedef enum {
     CH_JOB_ACK,     /* waits in the ack core */
     CH_JOB_LSN,     /* waits for min_lsn, or for a delete to be durable */
     CH_JOB_FLUSH,   /* waits for the flushed lsn */
+    CH_JOB_COMPACT, /* waits for the compacted lsn */
     CH_JOB_QUEUE,   /* waits for a worker */
     CH_JOB_CONTROL, /* with the ingest thread */
     CH_JOB_WORKER,  /* with a worker */
@@ -24,8 +25,8 @@ typedef enum {
 typedef struct ch_job {
     struct ch_job *previous, *next; /* all jobs of the front */
     struct ch_job *queued;          /* next in the queue for workers */
-    ch_heap_node_t deadline;        /* LSN, FLUSH, QUEUE, CONTROL */
-    ch_heap_node_t position;        /* LSN, FLUSH: the lsn waited for */
+    ch_heap_node_t deadline;        /* LSN, FLUSH, COMPACT, QUEUE, CONTROL */
+    ch_heap_node_t position;        /* LSN, FLUSH, COMPACT: the lsn waited for */
     ch_job_place_t place;
     bool answered; /* timed out while elsewhere: only to be freed when it comes back */
     bool has_frame;

@@ -111,6 +111,9 @@ open_engine(ch_node_t *node)
     options.wal_segment_max_age_ms = (uint32_t)config->wal_segment_max_age_ms;
     options.memtable_bytes = config->engine_memtable_bytes;
     options.memory_limit = config->engine_memory_limit;
+    options.compaction_bytes_per_s = config->engine_compaction_rate;
+    if (!config->engine_compaction)
+        options.compaction_flushes = 0;
     options.limits = node->limits;
     options.on_progress = on_progress;
     options.on_progress_context = node;

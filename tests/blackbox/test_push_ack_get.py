@@ -140,6 +140,30 @@ class Shapes(NodeTest):
         self.restart()
         self.assertEqual(self.read_all("long")[key("long")], expected)
 
+    def test_answers_survive_merges_of_tables(self):
+        producer = self.producer("merged")
+        week = 7 * 24 * 3600 * S
+        expected = {}
+        for i in range(5):
+            times = [T + i * 300 * S + j * S for j in range(600)]
+            producer.batch(2 * i + 1, series=[["merged", ext_i64(times), ext_f64([i + j / 8 for j in range(600)])]])
+            producer.batch(2 * i + 2, points=[["merged", T - week, float(i)]])
+            self.assert_durable(producer, 2 * i + 2)
+            expected.update({t: i + j / 8 for j, t in enumerate(times)})
+            expected[T - week] = float(i)
+            self.ok("flush")
+        lsn = self.ok("compact", timeout_ms=30000)["lsn"]
+        self.assertEqual(lsn, self.ok("ping")["lsn"])
+        stats = self.ok("stats")["stats"]
+        self.assertEqual(stats["sst.tables"], stats["sst.tables_3"])
+        self.assertEqual(stats["sst.points"], len(expected))
+        self.assertGreaterEqual(stats["compaction.count"], 1)
+        self.assertEqual(self.read_all("merged")[key("merged")], sorted(expected.items()))
+        self.assertEqual(self.ok("compact")["lsn"], lsn)  # nothing to do
+        self.node.kill()
+        self.restart()
+        self.assertEqual(self.read_all("merged")[key("merged")], sorted(expected.items()))
+
     def test_fire_and_forget_is_stored(self):
         self.producer().push(points=[["anonymous", T, 1]])
         reply = {"found": False}

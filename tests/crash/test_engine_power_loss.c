@@ -74,7 +74,7 @@ test_power_loss_at_any_call_loses_nothing_durable(void **state)
             assert_int_equal(ch_engine_compact(rig.engine, &ignored), CH_OK);
     }
     assert_true(walk.states > 40);
-    assert_true(ch_rig_stat(&rig, "compaction.count") >= 2);
+    assert_true(ch_rig_stat(&rig, "compaction.count") >= 1);
     ch_simfs_observe(rig.simfs, 0, NULL, NULL);
     ch_rig_release(&rig);
 }

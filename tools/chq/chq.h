@@ -116,6 +116,7 @@ int chq_cmd_stats(chq_t *chq);
 int chq_cmd_producers(chq_t *chq);
 int chq_cmd_ping(chq_t *chq);
 int chq_cmd_flush(chq_t *chq);
+int chq_cmd_compact(chq_t *chq);
 int chq_cmd_seal(chq_t *chq);
 int chq_cmd_plot(chq_t *chq);
 int chq_cmd_help(chq_t *chq);

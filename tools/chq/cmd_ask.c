@@ -1,4 +1,4 @@
-/* cmd_ask.c - labels, ping, flush, seal, stats, producers: short questions, answered as a list. */
+/* cmd_ask.c - labels, ping, flush, compact, seal, stats, producers: short questions, answered as a list. */
 #include <inttypes.h>
 #include <msgpack.h>
 #include <stdlib.h>
@@ -208,6 +208,12 @@ int
 chq_cmd_flush(chq_t *chq)
 {
     return ask_plain(chq, "flush");
+}
+
+int
+chq_cmd_compact(chq_t *chq)
+{
+    return ask_plain(chq, "compact");
 }
 
 int
