@@ -6,10 +6,14 @@
 ///          it or in the parts before.
 /// Truth    the tables' keys. A catalogue that is missing, damaged or of another database is said
 ///          loudly and made anew; nothing else depends on it, so its failures stop nothing.
-/// Threads  load: while opening. save: the flusher (close: the writer).
+/// Empty    it also knows which series deletes may have emptied. Once a merge has ended such a delete
+///          nothing else knows: so before that, it is settled.
+/// Threads  load: while opening. save: the flusher (close: the writer). settle: the compactor. The
+///          engine's catalogue_mutex lets one at a time.
 #ifndef CH_DB_CATALOGUE_H
 #define CH_DB_CATALOGUE_H
 
+#include "ch/status.h"
 #include "mem/series_table.h"
 
 struct ch_engine;
@@ -30,5 +34,9 @@ void ch_catalogue_load(struct ch_engine *engine);
 /// The tables up to `lsn` are installed and everything up to there is durable: note which series they
 /// have. Small when few came.
 void ch_catalogue_save(struct ch_engine *engine, uint64_t lsn);
+
+/// Make what it says of series up to `lsn`, which is flushed, survive a power loss; nothing to do where
+/// there is none. < 0: it may not.
+ch_status_t ch_catalogue_settle(struct ch_engine *engine, uint64_t lsn) CH_MUST_CHECK;
 
 #endif

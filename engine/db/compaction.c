@@ -343,6 +343,23 @@ merge_windows(compaction_t *compaction)
 
 /* ---- installing ---- */
 
+/* The edit may end deletes. Which series they may have emptied must be known without them by then. */
+static ch_status_t
+settle_deletes(compaction_t *compaction)
+{
+    bool any = false;
+    for (size_t i = 0; i < compaction->plan.input_count; i++)
+        any |= compaction->tables[compaction->plan.inputs[i]].lacks_deletes;
+#ifdef CH_FAULT_MERGE_FORGETS_EMPTIED
+    any = false;
+#endif
+    ch_status_t status =
+        any ? ch_catalogue_settle(compaction->engine, compaction->version->flushed_lsn)
+            : CH_OK;
+    return status < 0 ? ch_fail(CH_ERR_NOSPACE, "%s", "compaction: no catalogue")
+                      : status; /* later, perhaps: the catalogue stops nothing */
+}
+
 static ch_status_t
 open_outputs(compaction_t *compaction)
 {
@@ -474,6 +491,8 @@ merge_and_install(compaction_t *compaction)
         status = merge_windows(compaction);
     if (status == CH_OK)
         status = open_outputs(compaction);
+    if (status == CH_OK)
+        status = settle_deletes(compaction);
     if (status == CH_OK)
         status = commit_edit(compaction);
     if (status != CH_OK)

@@ -508,6 +508,7 @@ init_sync(ch_engine_t *engine)
     (void)pthread_mutex_init(&engine->sessions_mutex, NULL);
     (void)pthread_mutex_init(&engine->wal_commit_mutex, NULL);
     (void)pthread_mutex_init(&engine->manifest_mutex, NULL);
+    (void)pthread_mutex_init(&engine->catalogue_mutex, NULL);
     (void)pthread_cond_init(&engine->sync_wanted, &monotonic);
     (void)pthread_cond_init(&engine->flush_wanted, &monotonic);
     (void)pthread_cond_init(&engine->compact_wanted, &monotonic);
@@ -571,6 +572,7 @@ ch_engine_destroy(ch_engine_t **engine)
     (void)pthread_mutex_destroy(&gone->sessions_mutex);
     (void)pthread_mutex_destroy(&gone->wal_commit_mutex);
     (void)pthread_mutex_destroy(&gone->manifest_mutex);
+    (void)pthread_mutex_destroy(&gone->catalogue_mutex);
     (void)pthread_cond_destroy(&gone->sync_wanted);
     (void)pthread_cond_destroy(&gone->flush_wanted);
     (void)pthread_cond_destroy(&gone->compact_wanted);

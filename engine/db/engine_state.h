@@ -70,6 +70,8 @@ struct ch_engine {
 
     pthread_mutex_t wal_commit_mutex;
     pthread_mutex_t manifest_mutex;
+    pthread_mutex_t
+        catalogue_mutex; /* alone: nothing else is locked under it but `mutex` */
 
     pthread_mutex_t mutex;
     pthread_cond_t sync_wanted;    /* S waits */
@@ -92,7 +94,7 @@ struct ch_engine {
     bool closed;       /* W */
     char failure[256]; /* written once before `failed` */
 
-    ch_catalogue_t catalogue; /* F */
+    ch_catalogue_t catalogue; /* under catalogue_mutex */
     uint64_t reserve_bytes;
     uint64_t next_file;  /* atomic: ch_engine_new_file */
     uint64_t flush_file; /* F: number of the flush at hand; 0: none yet */
