@@ -445,6 +445,32 @@ install(compaction_t *compaction)
     ch_free(fresh);
 }
 
+/* Are all inputs in the present version? Retention may have removed some while they were merged. */
+static bool
+inputs_live(const compaction_t *compaction)
+{
+    ch_engine_t *engine = compaction->engine;
+    size_t live = 0;
+    (void)pthread_mutex_lock(&engine->mutex);
+    for (size_t i = 0; i < engine->version->table_count; i++)
+        live += is_input(compaction, engine->version->tables[i]);
+    (void)pthread_mutex_unlock(&engine->mutex);
+    return live == compaction->plan.input_count;
+}
+
+/* CH_END: it was for nothing, what is left is chosen from anew. */
+static ch_status_t
+replace_tables(compaction_t *compaction)
+{
+    ch_engine_t *engine = compaction->engine;
+    (void)pthread_mutex_lock(&engine->tables_mutex);
+    ch_status_t status = inputs_live(compaction) ? commit_edit(compaction) : CH_END;
+    if (status == CH_OK)
+        install(compaction);
+    (void)pthread_mutex_unlock(&engine->tables_mutex);
+    return status;
+}
+
 /* ---- one merge ---- */
 
 static void
@@ -494,10 +520,9 @@ merge_and_install(compaction_t *compaction)
     if (status == CH_OK)
         status = settle_deletes(compaction);
     if (status == CH_OK)
-        status = commit_edit(compaction);
+        status = replace_tables(compaction);
     if (status != CH_OK)
         return status;
-    install(compaction);
     count_merge(compaction, started);
     return CH_OK;
 }

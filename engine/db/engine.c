@@ -507,6 +507,7 @@ init_sync(ch_engine_t *engine)
     (void)pthread_mutex_init(&engine->mutex, NULL);
     (void)pthread_mutex_init(&engine->sessions_mutex, NULL);
     (void)pthread_mutex_init(&engine->wal_commit_mutex, NULL);
+    (void)pthread_mutex_init(&engine->tables_mutex, NULL);
     (void)pthread_mutex_init(&engine->manifest_mutex, NULL);
     (void)pthread_mutex_init(&engine->catalogue_mutex, NULL);
     (void)pthread_cond_init(&engine->sync_wanted, &monotonic);
@@ -571,6 +572,7 @@ ch_engine_destroy(ch_engine_t **engine)
     (void)pthread_mutex_destroy(&gone->mutex);
     (void)pthread_mutex_destroy(&gone->sessions_mutex);
     (void)pthread_mutex_destroy(&gone->wal_commit_mutex);
+    (void)pthread_mutex_destroy(&gone->tables_mutex);
     (void)pthread_mutex_destroy(&gone->manifest_mutex);
     (void)pthread_mutex_destroy(&gone->catalogue_mutex);
     (void)pthread_cond_destroy(&gone->sync_wanted);

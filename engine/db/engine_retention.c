@@ -241,6 +241,35 @@ remove_tables(ch_engine_t *engine, const bool *goes, const ch_version_t *seen)
     ch_version_release(&old);
 }
 
+/* A merge may have taken the table away since the version was pinned. */
+static bool
+lives(ch_engine_t *engine, const ch_table_t *table)
+{
+    bool found = false;
+    (void)pthread_mutex_lock(&engine->mutex);
+    for (size_t i = 0; i < engine->version->table_count; i++)
+        found = found || engine->version->tables[i] == table;
+    (void)pthread_mutex_unlock(&engine->mutex);
+    return found;
+}
+
+static ch_status_t
+remove_from_manifest(ch_engine_t *engine, const uint64_t *numbers, size_t count,
+                     uint64_t flushed_lsn)
+{
+    ch_manifest_edit_t edit = {.remove = numbers, .remove_count = count};
+    /* It may end a delete, and then only the catalogue knows which series that left empty. */
+    if (ch_catalogue_settle(engine, flushed_lsn) < 0)
+        return ch_fail(CH_ERR_NOSPACE, "retention: the catalogue could not be saved");
+    ch_status_t status = ch_engine_edit(engine, &edit);
+    if (status == CH_ERR_NOSPACE)
+        ch_engine_reserve_spend(engine); /* this is what it is for */
+    else if (status < 0)
+        ch_engine_fail(engine, ch_fail_text());
+    return status;
+}
+
+/* Under tables_mutex. */
 static ch_status_t
 drop(ch_engine_t *engine, const ch_version_t *version, uint64_t durable_lsn)
 {
@@ -252,19 +281,14 @@ drop(ch_engine_t *engine, const ch_version_t *version, uint64_t durable_lsn)
     for (size_t i = 0; i < version->table_count; i++) {
         const ch_sstable_info_t *info = ch_sstable_info(version->tables[i]->sstable);
         goes[i] = nothing_left(engine, version, version->tables[i],
-                               engine->retention.dropped_lsn, durable_lsn) == 1;
+                               engine->retention.dropped_lsn, durable_lsn) == 1 &&
+                  lives(engine, version->tables[i]);
         bytes += goes[i] ? info->file_bytes : 0;
         if (goes[i])
             numbers[count++] = info->file_number;
     }
-    if (count) {
-        ch_manifest_edit_t edit = {.remove = numbers, .remove_count = count};
-        status = ch_manifest_apply(engine->manifest, &edit);
-        if (status == CH_ERR_NOSPACE)
-            ch_engine_reserve_spend(engine); /* this is what it is for */
-        else if (status < 0)
-            ch_engine_fail(engine, ch_fail_text());
-    }
+    if (count)
+        status = remove_from_manifest(engine, numbers, count, version->flushed_lsn);
     if (count && status >= 0) {
         remove_tables(engine, goes, version);
         ch_engine_count(&engine->counters.tables_dropped, count);
@@ -282,8 +306,11 @@ ch_retention_drop(ch_engine_t *engine)
     ch_version_t *version = pin(engine);
     uint64_t durable_lsn = ch_wal_durable_lsn(engine->wal);
     ch_status_t status = CH_NOT_FOUND;
-    if (version->tombstones && durable_lsn > engine->retention.dropped_lsn)
+    if (version->tombstones && durable_lsn > engine->retention.dropped_lsn) {
+        (void)pthread_mutex_lock(&engine->tables_mutex);
         status = drop(engine, version, durable_lsn);
+        (void)pthread_mutex_unlock(&engine->tables_mutex);
+    }
     if (status >= 0)
         engine->retention.dropped_lsn = durable_lsn;
     ch_version_release(&version);

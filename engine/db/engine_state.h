@@ -2,12 +2,13 @@
 ///
 /// Threads   W the writer (append, refuse, flush request, seal, close), S the syncer, F the
 ///           flusher, C the compactor, R readers. With background_threads = 0 the writer plays S, F
-///           and C. Tables join by F and C and leave by C alone.
+///           and C. Tables join and leave by F and C.
 /// Locks     `mutex` guards what is marked [m]; it is never held during I/O.
 ///           `sessions_mutex` guards the session map. `wal_commit_mutex` lets one thread at a time
 ///           commit, seal or retire. `manifest_mutex` lets one edit happen at a time; it is held
-///           while that is synced, and no longer. Order: wal_commit_mutex, manifest_mutex, mutex,
-///           sessions_mutex.
+///           while that is synced, and no longer. Whoever removes tables holds `tables_mutex` from the
+///           look whether they still live to their leaving the version. Order: wal_commit_mutex,
+///           tables_mutex, manifest_mutex, mutex, sessions_mutex.
 #ifndef CH_DB_ENGINE_STATE_H
 #define CH_DB_ENGINE_STATE_H
 
@@ -69,6 +70,7 @@ struct ch_engine {
     ch_session_map_t *sessions;
 
     pthread_mutex_t wal_commit_mutex;
+    pthread_mutex_t tables_mutex;
     pthread_mutex_t manifest_mutex;
     pthread_mutex_t
         catalogue_mutex; /* alone: nothing else is locked under it but `mutex` */

@@ -107,6 +107,7 @@ world_open(world_t *world, const ch_retention_options_t *options)
     world->clock = (ch_clock_t){wall_of, monotonic_of, &world->times};
     world->rig.options.clock = &world->clock;
     world->rig.options.retention = *options;
+    world->rig.options.compaction_flushes = 0; /* a table for each flush */
     ch_rig_open(&world->rig);
 }
 
