@@ -7,7 +7,7 @@
  *          random, of all in key order, all keys; the same reads through a block cache that holds
  *          everything, and through one of a tenth of that; a key that none of ten tables has, inside
  *          their key ranges, with their filters and without.
- * Usage    bench_sstable [DIRECTORY] (default /tmp) */
+ * Usage    bench_sstable [DIRECTORY [SHAPE]] (default /tmp, all) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -269,6 +269,8 @@ main(int argc, char **argv)
     snprintf(path, sizeof path, "%s/bench.sst", argc > 1 ? argv[1] : "/tmp");
     ch_alloc_tune();
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        if (argc > 2 && strcmp(argv[2], shapes[i].name) != 0)
+            continue;
         ch_rng_t rng;
         ch_sstable_info_t info;
         ch_rng_seed(&rng, 1);

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import tempfile
 import unittest
+import xml.etree.ElementTree
 
 from harness import BIN_DIR, Node
 
@@ -39,6 +41,43 @@ class BenchTest(unittest.TestCase):
 
     def test_a_killed_node_comes_back_with_what_it_acknowledged(self):
         self.assertEqual(self.bench("recovery")[2:], ["series", "tables", "rows", "points"])
+
+    def test_the_engine_is_measured_beside_the_stores_that_are_built_in(self):
+        rows = self.bench("engine")
+        self.assertGreater(rows.count(""), 5, rows)
+        self.assertIn("unsynced, M points/s", rows)
+        self.assertIn("... as the load stood: s", rows)
+
+    def test_growth_is_drawn(self):
+        with tempfile.TemporaryDirectory() as folder:
+            rows = self.bench("engine", "growth", "--plots", folder)
+            self.assertGreater(rows.count("cityhall"), 1, rows)
+            plots = sorted(os.listdir(folder))
+            self.assertEqual(len(plots), 7, plots)
+            for plot in plots:
+                xml.etree.ElementTree.parse(os.path.join(folder, plot))
+
+
+class StoreTest(unittest.TestCase):
+    """What store_bench checks what it reads with can say no."""
+
+    def test_other_data_and_missing_points_are_noticed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "data")
+            self.assertEqual(self.store("insert", path, "50", "1").returncode, 0)
+            self.assertEqual(self.store("read", path, "50", "1").returncode, 0)
+            other = self.store("read", path, "50", "2")
+            self.assertEqual(other.returncode, 1)
+            self.assertIn("the sum is", other.stderr)
+            more = self.store("read", path, "51", "1")
+            self.assertEqual(more.returncode, 1)
+            self.assertIn("is not whole", more.stderr)
+            self.assertIn("the first answer is", self.store("start", path, "50", "3").stderr)
+
+    @staticmethod
+    def store(what, path, steps, seed):
+        return run(os.path.join(BIN_DIR, "store_bench"), what, "cityhall", path, "--hosts", "4", "--steps", steps,
+                   "--seed", seed)
 
 
 class VerifyTest(unittest.TestCase):

@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$CH_ROOT"
 . tools/dev/common.sh
+RIVAL_PACKAGES=(librocksdb-dev libleveldb-dev)
 
 names() {
     (ls bench/*.py bench/bench_*.c 2>/dev/null || true) |
@@ -17,6 +18,9 @@ fi
 name=$1
 shift
 need_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+if [ "$name" = engine ]; then # its rivals, built into its program where they are
+    (need_packages "${RIVAL_PACKAGES[@]}" >&2) || true
+fi
 build_preset release >&2
 if [ "$name" = ingest ]; then # its rival; where that cannot be installed the benchmark says so
     (need_packages victoria-metrics >&2) || true
