@@ -1,5 +1,6 @@
 /* Configuration: a first byte of 0 mod 2, the rest is one --set pair; else it is an INI file. What is taken is
  * printed, and the print must be taken and print the same. */
+#include "ch/alloc.h"
 #include "config.h"
 
 #include <stdlib.h>
@@ -81,9 +82,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ch_status_t status;
     ch_config_init(&config);
     if (data[0] % 2 == 0) {
-        char *pair = strndup((const char *)data + 1, size - 1);
+        char *pair = ch_calloc(1, size); /* the input has no NUL at its end */
+        memcpy(pair, data + 1, size - 1);
         status = ch_config_set_pair(&config, pair);
-        free(pair);
+        ch_free(pair);
     } else {
         status = load(&config, data + 1, size - 1);
     }
