@@ -600,7 +600,8 @@ ch_engine_sync(ch_engine_t *engine)
         return status < 0 ? status : CH_OK;
     }
     (void)pthread_mutex_lock(&engine->mutex);
-    engine->sync_now = true;
+    if (engine->sync_lsn < lsn)
+        engine->sync_lsn = lsn;
     (void)pthread_cond_signal(&engine->sync_wanted);
     while (ch_wal_durable_lsn(engine->wal) < lsn && !ch_engine_failed(engine) &&
            !engine->held)

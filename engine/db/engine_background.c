@@ -218,7 +218,7 @@ interval_wait(ch_engine_t *engine, int64_t last_sync_ns)
         return;
     struct timespec until = ch_engine_time_in_ms(wait_ms);
     (void)pthread_mutex_lock(&engine->mutex);
-    while (!engine->stopping && !engine->sync_now &&
+    while (!engine->stopping && ch_wal_durable_lsn(engine->wal) >= engine->sync_lsn &&
            ch_wal_pending_bytes(engine->wal) < engine->options.wal_window_bytes &&
            pthread_cond_timedwait(&engine->sync_wanted, &engine->mutex, &until) == 0) {
     }
@@ -243,7 +243,6 @@ syncer_run(void *context)
             last_sync_ns = now_ns;
         ch_engine_try_resume(engine);
         (void)pthread_mutex_lock(&engine->mutex);
-        engine->sync_now = false;
         if (engine->held) /* a flush may free space */
             (void)pthread_cond_signal(&engine->flush_wanted);
         (void)pthread_mutex_unlock(&engine->mutex);

@@ -85,11 +85,11 @@ struct ch_engine {
     uint64_t immutable_lsn; /* [m] last lsn at the last switch; written by W */
     ch_text_t immutable_sessions; /* [m] sessions as they stood at the switch */
     bool syncer_idle;             /* [m] S sleeps and wants a signal */
-    bool sync_now;                /* [m] somebody waits for a sync: no interval */
-    bool stopping;                /* [m] */
-    bool held;                    /* [m] no room: appends are dropped */
-    const char *held_reason;      /* [m] while held */
-    bool reserve_spent;           /* [m] */
+    uint64_t sync_lsn; /* [m] somebody waits for this one to be durable: no interval */
+    bool stopping;     /* [m] */
+    bool held;         /* [m] no room: appends are dropped */
+    const char *held_reason; /* [m] while held */
+    bool reserve_spent;      /* [m] */
     ch_compactor_t compactor;
 
     bool failed;       /* atomic; for good */

@@ -189,6 +189,21 @@ test_between_syncs_nothing_is_durable(void **state)
     close_rig(&rig);
 }
 
+/* Who asks right behind a sync gets one of his own: the syncer must not forget him with the one before. */
+static void
+test_asking_again_at_once_is_heard(void **state)
+{
+    (void)state;
+    rig_t rig;
+    open_rig(&rig, HOUR_MS);
+    for (int i = 0; i < 2000; i++) {
+        append(&rig);
+        assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
+    }
+    assert_told(&rig, 2000);
+    close_rig(&rig);
+}
+
 /* The sync that the others wait for fails: none of them was durable for a moment. */
 static void
 test_a_failed_sync_makes_nothing_durable(void **state)
@@ -236,6 +251,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_between_syncs_nothing_is_durable),
+        cmocka_unit_test(test_asking_again_at_once_is_heard),
         cmocka_unit_test(test_a_failed_sync_makes_nothing_durable),
         cmocka_unit_test(test_syncs_come_at_most_once_an_interval),
     };
