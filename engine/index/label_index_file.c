@@ -20,8 +20,9 @@ enum {
     SLICE_VALUES = 4096,
     SLICE_POSTINGS = 64,
     POSTING_BYTES_MAX = 1 << 30,
-    OWNED = UINT32_MAX, /* in place of an offset: the bytes follow */
 };
+
+static const uint32_t OWNED = UINT32_MAX; /* in place of an offset: the bytes follow */
 
 /* A value as stored: 16 bytes. */
 typedef struct stored_value {
