@@ -27,7 +27,7 @@ BELOW = {
 }
 # The engine's door (engine/include/ch): the inner room that each header counts as. Interfaces without
 # code that several rooms share (what to read, from where) count as os.
-DOORS = {"fs": "os", "selector": "os", "source": "os", "engine": "db", "query": "query"}
+DOORS = {"fs": "os", "selector": "os", "source": "os", "engine": "db", "verify": "db", "snapshot": "db", "query": "query"}
 # Libraries that only some rooms may know.
 LIBRARIES = {
     "zmq.h": ("node", "tools", "wire/client"),

@@ -212,6 +212,7 @@ open_wal(ch_engine_t *engine)
         .segment_bytes = options->wal_segment_bytes,
         .segment_max_age_ms = options->wal_segment_max_age_ms,
         .spare_segments_max = 2,
+        .read_only = options->read_only,
         .zero_ahead_bytes = options->wal_segment_bytes < CH_ENGINE_ZERO_AHEAD_BYTES
                                 ? options->wal_segment_bytes
                                 : CH_ENGINE_ZERO_AHEAD_BYTES,
@@ -480,6 +481,7 @@ recover(ch_engine_t *engine)
         status = remove_strays(engine);
     if (status < 0)
         return status;
+    ch_engine_clean_snapshots(engine);
     const ch_manifest_state_t *state = ch_manifest_state(engine->manifest);
     engine->flushed_lsn = engine->immutable_lsn = state->flushed_lsn;
     engine->next_file = state->next_file;
@@ -495,6 +497,59 @@ recover(ch_engine_t *engine)
            state->table_count, ch_series_table_count(engine->series),
            engine->series_loaded, ch_wal_durable_lsn(engine->wal),
            engine->recovered_records, engine->recovery_ns / 1000000);
+    return CH_OK;
+}
+
+/* A lock of our own kind keeps nodes away while we read. A directory in which none ever ran (a snapshot,
+ * a backup) has no file to lock. */
+ch_status_t
+ch_engine_lock_for_reading(ch_fs_t *fs, const char *dir, ch_file_t **lock_out)
+{
+    char *path = ch_engine_path(dir, "LOCK");
+    ch_status_t status = ch_fs_lock_shared(fs, path, lock_out);
+    ch_free(path);
+    if (status == CH_ERR_BUSY)
+        return ch_fail(CH_ERR_BUSY,
+                       "%s: a node has it open; ask the node, or read a snapshot of it",
+                       dir);
+    return status < 0 ? status : CH_OK;
+}
+
+static ch_status_t
+open_manifest_for_reading(ch_engine_t *engine)
+{
+    char *path = ch_engine_path(engine->path, "manifest");
+    ch_file_t *file = NULL;
+    ch_status_t status = ch_fs_open(engine->options.fs, path, CH_FS_READ, &file);
+    ch_fs_close(&file);
+    ch_free(path);
+    if (status == CH_NOT_FOUND)
+        return ch_fail(CH_ERR_INVALID, "%s: no data directory, it has no manifest",
+                       engine->path);
+    if (status < 0)
+        return status;
+    return ch_manifest_open(engine->options.fs, engine->path, 0, engine->sessions,
+                            &engine->manifest);
+}
+
+static ch_status_t
+recover_read_only(ch_engine_t *engine)
+{
+    ch_status_t status =
+        ch_engine_lock_for_reading(engine->options.fs, engine->path, &engine->lock);
+    if (status >= 0)
+        status = open_manifest_for_reading(engine);
+    if (status >= 0)
+        ch_catalogue_load(engine);
+    if (status >= 0)
+        status = open_tables(engine);
+    if (status >= 0)
+        status = open_wal(engine);
+    if (status < 0)
+        return status;
+    const ch_manifest_state_t *state = ch_manifest_state(engine->manifest);
+    engine->flushed_lsn = engine->immutable_lsn = state->flushed_lsn;
+    engine->closed = true;
     return CH_OK;
 }
 
@@ -539,10 +594,12 @@ ch_engine_open(const ch_engine_options_t *options, ch_engine_t **engine_out)
     init_sync(engine);
     ch_status_t status = ch_retention_init(&engine->retention, &options->retention);
     if (status >= 0)
-        status = recover(engine);
-    if (status >= 0) {
+        status = options->read_only ? recover_read_only(engine) : recover(engine);
+    if (status >= 0 && !options->read_only) {
         ch_engine_memory_fit(engine);
         ch_engine_threads_start(engine);
+    }
+    if (status >= 0) {
         *engine_out = ch_take(&engine);
     }
     ch_engine_destroy(&engine);

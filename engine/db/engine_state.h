@@ -70,6 +70,7 @@ struct ch_engine {
     ch_session_map_t *sessions;
 
     pthread_mutex_t wal_commit_mutex;
+    unsigned log_readers; /* under it: snapshots that copy segments, so none may go */
     pthread_mutex_t tables_mutex;
     pthread_mutex_t manifest_mutex;
     pthread_mutex_t
@@ -220,6 +221,14 @@ void ch_engine_threads_stop(ch_engine_t *engine);
 /// `<dir>/<name>`; owned by the caller.
 char *ch_engine_path(const char *dir, const char *name);
 char *ch_engine_table_path(const ch_engine_t *engine, uint64_t file_number);
+
+/// Remove snapshots that were not finished: they hold on to room.
+void ch_engine_clean_snapshots(ch_engine_t *engine);
+
+/// Keep nodes away from a directory while its files are read. *lock_out NULL: no node ever had it.
+/// Errors: CH_ERR_BUSY (a node has it now).
+ch_status_t ch_engine_lock_for_reading(ch_fs_t *fs, const char *dir,
+                                       ch_file_t **lock_out) CH_MUST_CHECK;
 
 /// ch_sstable_open for a table that will be asked: its blocks go through the engine's cache.
 ch_status_t ch_engine_open_table(const ch_engine_t *engine, const char *path,

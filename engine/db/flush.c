@@ -385,7 +385,8 @@ ch_engine_flush_immutable(ch_engine_t *engine)
 #ifdef CH_FAULT_RETIRE_UNFLUSHED
         status = ch_wal_retire(engine->wal, flush.lsn + 10);
 #else
-        status = ch_wal_retire(engine->wal, flush.lsn);
+        if (engine->log_readers == 0) /* else the next flush does it */
+            status = ch_wal_retire(engine->wal, flush.lsn);
 #endif
         (void)pthread_mutex_unlock(&engine->wal_commit_mutex);
         ch_engine_progress(engine);

@@ -15,6 +15,7 @@
 #include "ch/checksum.h"
 #include "ch/coding.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 enum {
@@ -42,11 +43,14 @@ struct ch_manifest {
     ch_fs_t *fs;
     char *dir;
     ch_file_t *file;
-    uint64_t offset;     /* where the next edit goes */
-    uint64_t base_bytes; /* size after the last rewrite */
+    uint64_t offset;        /* where the next edit goes */
+    uint64_t evidence_lost; /* where the last lost evidence should stand; 0: none was */
+    uint64_t base_bytes;    /* size after the last rewrite */
     ch_manifest_state_t state;
     ch_session_map_t *sessions; /* as of the flushed position; owned */
     bool failed;
+    pthread_mutex_t
+        lock; /* held by apply and freeze, also over what they do on the disk */
 };
 
 const ch_manifest_state_t *
@@ -61,6 +65,12 @@ ch_manifest_bytes(const ch_manifest_t *manifest)
     return manifest->offset;
 }
 
+uint64_t
+ch_manifest_evidence_lost(const ch_manifest_t *manifest)
+{
+    return manifest->evidence_lost;
+}
+
 void
 ch_manifest_destroy(ch_manifest_t **manifest)
 {
@@ -73,6 +83,7 @@ ch_manifest_destroy(ch_manifest_t **manifest)
     ch_free((*manifest)->state.tombstones);
     ch_free((*manifest)->state.tables);
     ch_free((*manifest)->dir);
+    (void)pthread_mutex_destroy(&(*manifest)->lock);
     ch_free(ch_take(manifest));
 }
 
@@ -385,12 +396,12 @@ edit_after(ch_bytes_t file, uint64_t cluster, size_t offset, size_t *found_out)
 /* Evidence is not synced: a power loss may take it, or the part of it that lies in the sector before,
  * and leave the next edit, of the same sync, whole. Nothing else is so short; it says nothing. */
 static bool
-evidence_lost(const ch_manifest_t *manifest, ch_bytes_t file, size_t *offset,
-              ch_bytes_t *body)
+evidence_lost(ch_manifest_t *manifest, ch_bytes_t file, size_t *offset, ch_bytes_t *body)
 {
     if (file.size - *offset < EDIT_HEADER_BYTES ||
         !edit_at(file, manifest->state.cluster, *offset + EDIT_HEADER_BYTES, body))
         return false;
+    manifest->evidence_lost = *offset;
     *offset += EDIT_HEADER_BYTES;
     return true;
 }
@@ -407,6 +418,7 @@ read_edits(ch_manifest_t *manifest, ch_bytes_t file)
             return status;
         offset += EDIT_HEADER_BYTES + body.size;
     }
+    manifest->offset = offset;
     if (offset < file.size && edit_after(file, manifest->state.cluster, offset, &next))
         return ch_fail(
             CH_ERR_CORRUPT,
@@ -540,19 +552,17 @@ write_evidence(ch_manifest_t *manifest)
     return status == CH_ERR_NOSPACE ? CH_OK : status;
 }
 
-/* Everything as one edit in a new file, in the old one's place. CH_ERR_NOSPACE: the old one stays. */
+/* A new file of one edit in the old one's place. CH_ERR_NOSPACE: the old one stays. */
 static ch_status_t
-rewrite(ch_manifest_t *manifest)
+write_file(ch_manifest_t *manifest, ch_bytes_t body)
 {
     char *temporary = path_in(manifest->dir, "manifest.tmp");
     char *path = path_in(manifest->dir, "manifest");
-    ch_text_t body = {0};
     ch_file_t *file = NULL;
-    encode_state(manifest, &body);
     ch_status_t status =
         ch_fs_open(manifest->fs, temporary, CH_FS_WRITE | CH_FS_CREATE, &file);
     if (status >= 0)
-        status = write_new_file(manifest, file, ch_text_bytes(&body));
+        status = write_new_file(manifest, file, body);
     if (status >= 0)
         status = put_in_place(manifest, temporary, path);
 #ifdef CH_FAULT_MANIFEST_KEEPS_OLD_FILE
@@ -567,9 +577,19 @@ rewrite(ch_manifest_t *manifest)
         status = write_evidence(manifest);
     }
     ch_fs_close(&file);
-    ch_text_release(&body);
     ch_free(temporary);
     ch_free(path);
+    return status;
+}
+
+/* Everything as one edit. */
+static ch_status_t
+rewrite(ch_manifest_t *manifest)
+{
+    ch_text_t body = {0};
+    encode_state(manifest, &body);
+    ch_status_t status = write_file(manifest, ch_text_bytes(&body));
+    ch_text_release(&body);
     return status;
 }
 
@@ -590,6 +610,7 @@ ch_manifest_open(ch_fs_t *fs, const char *dir, uint64_t cluster,
                  ch_session_map_t *sessions, ch_manifest_t **manifest_out)
 {
     ch_manifest_t *manifest = ch_calloc(1, sizeof *manifest);
+    (void)pthread_mutex_init(&manifest->lock, NULL);
     manifest->fs = fs;
     manifest->dir = ch_strdup(dir);
     manifest->sessions = ch_session_map_new();
@@ -662,8 +683,8 @@ settle_edit(ch_manifest_t *manifest)
     return status;
 }
 
-ch_status_t
-ch_manifest_apply(ch_manifest_t *manifest, const ch_manifest_edit_t *edit)
+static ch_status_t
+apply_locked(ch_manifest_t *manifest, const ch_manifest_edit_t *edit)
 {
     if (manifest->failed)
         return ch_fail(CH_ERR_CLOSED, "manifest: an earlier write failed");
@@ -677,5 +698,45 @@ ch_manifest_apply(ch_manifest_t *manifest, const ch_manifest_edit_t *edit)
     if (status >= 0)
         status = settle_edit(manifest);
     ch_text_release(&body);
+    return status;
+}
+
+ch_status_t
+ch_manifest_apply(ch_manifest_t *manifest, const ch_manifest_edit_t *edit)
+{
+    (void)pthread_mutex_lock(&manifest->lock);
+    ch_status_t status = apply_locked(manifest, edit);
+    (void)pthread_mutex_unlock(&manifest->lock);
+    return status;
+}
+
+/* ---- for another directory ---- */
+
+ch_status_t
+ch_manifest_freeze(ch_manifest_t *manifest,
+                   ch_status_t (*visit)(void *context, const ch_manifest_table_t *table),
+                   void *context, ch_text_t *image, uint64_t *flushed_lsn_out)
+{
+    ch_status_t status = CH_OK;
+    (void)pthread_mutex_lock(&manifest->lock);
+    const ch_manifest_state_t *state = &manifest->state;
+    for (size_t i = 0; status == CH_OK && i < state->table_count; i++)
+        status = visit(context, &state->tables[i]);
+    if (status == CH_OK) {
+        encode_state(manifest, image);
+        *flushed_lsn_out = state->flushed_lsn;
+    }
+    (void)pthread_mutex_unlock(&manifest->lock);
+    return status;
+}
+
+ch_status_t
+ch_manifest_write_image(ch_fs_t *fs, const char *dir, uint64_t cluster, ch_bytes_t image)
+{
+    ch_manifest_t manifest = {
+        .fs = fs, .dir = ch_strdup(dir), .state = {.cluster = cluster}};
+    ch_status_t status = write_file(&manifest, image);
+    ch_fs_close(&manifest.file);
+    ch_free(manifest.dir);
     return status;
 }

@@ -5,7 +5,7 @@
 /// Evidence  after the sync an empty edit follows (not synced). So a damaged edit that is followed by
 ///           any whole edit was durable once: damage, never cut. Nothing whole after it: torn, it
 ///           never happened.
-/// Threads   one at a time.
+/// Threads   one at a time; freeze beside apply from another.
 #ifndef CH_DB_MANIFEST_H
 #define CH_DB_MANIFEST_H
 
@@ -70,6 +70,19 @@ ch_status_t ch_manifest_open(ch_fs_t *fs, const char *dir, uint64_t cluster,
 ch_status_t ch_manifest_begin(ch_manifest_t *manifest) CH_MUST_CHECK;
 void ch_manifest_destroy(ch_manifest_t **manifest);
 
+/// The state as one edit, for a manifest of another directory, in `image`. Meanwhile no edit happens, so
+/// `visit` meets tables that are all there; a non-zero return of it stops and is returned.
+ch_status_t ch_manifest_freeze(ch_manifest_t *manifest,
+                               ch_status_t (*visit)(void *context,
+                                                    const ch_manifest_table_t *table),
+                               void *context, ch_text_t *image,
+                               uint64_t *flushed_lsn_out) CH_MUST_CHECK;
+
+/// Make `<dir>/manifest` out of such an image: synced, renamed into place, its name synced. From then on
+/// `dir` is a database, so everything else in it has to be durable before.
+ch_status_t ch_manifest_write_image(ch_fs_t *fs, const char *dir, uint64_t cluster,
+                                    ch_bytes_t image) CH_MUST_CHECK;
+
 const ch_manifest_state_t *ch_manifest_state(const ch_manifest_t *manifest);
 
 /// Write and sync one edit, then its evidence. After CH_ERR_IO the manifest refuses edits
@@ -77,6 +90,10 @@ const ch_manifest_state_t *ch_manifest_state(const ch_manifest_t *manifest);
 ch_status_t ch_manifest_apply(ch_manifest_t *manifest,
                               const ch_manifest_edit_t *edit) CH_MUST_CHECK;
 
+/// Where evidence should stand that does not read back, and 0 when all does.
+uint64_t ch_manifest_evidence_lost(const ch_manifest_t *manifest);
+
+/// Bytes of header and whole edits.
 uint64_t ch_manifest_bytes(const ch_manifest_t *manifest);
 
 #endif

@@ -72,6 +72,12 @@ ch_fs_rename(ch_fs_t *fs, const char *from, const char *to)
 }
 
 ch_status_t
+ch_fs_link(ch_fs_t *fs, const char *from, const char *to)
+{
+    return fs->ops->link(fs, from, to);
+}
+
+ch_status_t
 ch_fs_unlink(ch_fs_t *fs, const char *path)
 {
     return fs->ops->unlink(fs, path);
@@ -112,6 +118,12 @@ ch_status_t
 ch_fs_lock(ch_fs_t *fs, const char *path, ch_file_t **file_out)
 {
     return fs->ops->lock(fs, path, file_out);
+}
+
+ch_status_t
+ch_fs_lock_shared(ch_fs_t *fs, const char *path, ch_file_t **file_out)
+{
+    return fs->ops->lock_shared(fs, path, file_out);
 }
 
 ch_status_t

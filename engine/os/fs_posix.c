@@ -188,7 +188,21 @@ static ch_status_t
 posix_unlink(ch_fs_t *fs, const char *path)
 {
     (void)fs;
-    return unlink(path) < 0 ? fail_errno("unlink", path, errno) : CH_OK;
+    if (unlink(path) == 0 || (errno == EISDIR && rmdir(path) == 0))
+        return CH_OK;
+    return fail_errno("unlink", path, errno);
+}
+
+static ch_status_t
+posix_link(ch_fs_t *fs, const char *from, const char *to)
+{
+    (void)fs;
+    if (link(from, to) == 0)
+        return CH_OK;
+    if (errno == EXDEV || errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP)
+        return ch_fail(CH_ERR_UNSUPPORTED, "link %s to %s: not on this file system", from,
+                       to);
+    return ch_fail_context(fail_errno("link", from, errno), "to %s: ", to);
 }
 
 static ch_status_t
@@ -320,13 +334,14 @@ posix_list(ch_fs_t *fs, const char *path, ch_fs_visit_fn visit, void *context)
 /* flock belongs to the open file, so it goes with close, exit and kill -9 alike, and also keeps
  * two nodes in one process apart. */
 static ch_status_t
-posix_lock(ch_fs_t *fs, const char *path, ch_file_t **file_out)
+take_lock(ch_fs_t *fs, const char *path, unsigned flags, int operation,
+          ch_file_t **file_out)
 {
     ch_file_t *file = NULL;
-    ch_status_t status = posix_open(fs, path, CH_FS_WRITE | CH_FS_CREATE, &file);
-    if (status < 0)
+    ch_status_t status = posix_open(fs, path, flags, &file);
+    if (status != CH_OK)
         return status;
-    if (RETRY(flock(((posix_file_t *)file)->fd, LOCK_EX | LOCK_NB)) == 0) {
+    if (RETRY(flock(((posix_file_t *)file)->fd, operation | LOCK_NB)) == 0) {
         *file_out = file;
         return CH_OK;
     }
@@ -336,6 +351,18 @@ posix_lock(ch_fs_t *fs, const char *path, ch_file_t **file_out)
         status = fail_errno("lock", path, errno);
     posix_close(file);
     return status;
+}
+
+static ch_status_t
+posix_lock(ch_fs_t *fs, const char *path, ch_file_t **file_out)
+{
+    return take_lock(fs, path, CH_FS_WRITE | CH_FS_CREATE, LOCK_EX, file_out);
+}
+
+static ch_status_t
+posix_lock_shared(ch_fs_t *fs, const char *path, ch_file_t **file_out)
+{
+    return take_lock(fs, path, CH_FS_READ, LOCK_SH, file_out);
 }
 
 static ch_status_t
@@ -360,12 +387,14 @@ static const ch_fs_ops_t posix_ops = {
     .size = posix_size,
     .rename = posix_rename,
     .unlink = posix_unlink,
+    .link = posix_link,
     .mkdir = posix_mkdir,
     .sync_dir = posix_sync_dir,
     .hold_dir = posix_hold_dir,
     .drop_dir = posix_drop_dir,
     .list = posix_list,
     .lock = posix_lock,
+    .lock_shared = posix_lock_shared,
     .space = posix_space,
 };
 

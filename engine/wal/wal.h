@@ -29,6 +29,9 @@ typedef struct ch_wal_options {
     uint32_t segment_max_age_ms;
     uint32_t spare_segments_max; /* pre-zeroed or recycled files kept ready */
     uint64_t zero_ahead_bytes;   /* 4 MiB: zeroed and synced ahead of the writer */
+    /* Read and judge, change nothing: no cut, no sync, and nothing may be appended. */
+    bool read_only;
+    bool read_all; /* also segments whose records are all applied */
 } ch_wal_options_t;
 
 /// One record as recovery, replicas and change feeds see it. Everything is borrowed until the
@@ -149,7 +152,8 @@ ch_status_t ch_wal_close(ch_wal_t *wal) CH_MUST_CHECK;
 
 typedef struct ch_wal_stats {
     uint64_t syncs, groups, records, bytes_written, segments, segment_first, segment_open;
-    uint64_t recovered_records, torn_bytes;
+    uint64_t recovered_records;
+    uint64_t torn_bytes; /* behind the last whole group; read_only: still there */
     uint64_t sync_us_total, sync_us_max;
 } ch_wal_stats_t;
 void ch_wal_stats(const ch_wal_t *wal, ch_wal_stats_t *stats_out);

@@ -64,8 +64,9 @@ open_segment(recover_t *recover, uint64_t number)
     char path[CH_WAL_PATH_BYTES];
     close_segment(recover);
     ch_wal_segment_path(recover->options->path, number, path);
-    ch_status_t status =
-        ch_fs_open(recover->options->fs, path, CH_FS_WRITE, &recover->file);
+    ch_status_t status = ch_fs_open(
+        recover->options->fs, path,
+        recover->options->read_only ? CH_FS_READ : CH_FS_WRITE, &recover->file);
     if (status == CH_NOT_FOUND)
         return ch_fail(CH_ERR_IO, "%s: vanished while it was read", path);
     if (status < 0)
@@ -174,13 +175,15 @@ find_needed(recover_t *recover)
             continue; /* unused */
         recover->needed = i;
         base = recover->reader.segment.base_lsn;
-        if (base <= need)
+        if (base <= need && !recover->options->read_all)
             return CH_OK;
     }
     if (recover->count == 0) {
         recover->needed = 0;
         return CH_OK;
     }
+    if (base <= need)
+        return CH_OK;
     return damage(recover, segments->list[0], 0, 0,
                   "records before this segment's first are missing");
 }
@@ -431,6 +434,18 @@ remove_files(recover_t *recover, const ch_wal_numbers_t *numbers, size_t from, b
     return CH_OK;
 }
 
+/* What stays undone is told. */
+static void
+settle_nothing(recover_t *recover)
+{
+    const ch_wal_reader_t *reader = &recover->reader;
+    recover->result->chain = recover->chain;
+    recover->result->lsn_next =
+        recover->count ? recover->lsn_next : recover->lsn_applied + 1;
+    if (recover->count && !reader->sealed)
+        recover->result->torn_bytes = reader->file_bytes - reader->offset;
+}
+
 static ch_status_t
 settle(recover_t *recover)
 {
@@ -481,8 +496,10 @@ ch_wal_recover(const ch_wal_options_t *options, uint64_t lsn_applied,
                          .context = context,
                          .result = recovery,
                          .dictionary = ch_wal_dictionary_new()};
-    ch_status_t status = ch_fs_mkdir(options->fs, options->path);
-    if (status >= 0)
+    ch_status_t status = CH_OK;
+    if (!options->read_only)
+        status = ch_fs_mkdir(options->fs, options->path);
+    if (status >= 0 && !options->read_only)
         status = ch_wal_sync_parent(options->fs, options->path);
     if (status >= 0)
         status = ch_wal_list(options->fs, options->path, &recover.listing);
@@ -492,8 +509,15 @@ ch_wal_recover(const ch_wal_options_t *options, uint64_t lsn_applied,
         status = read_segments(&recover);
     if (status >= 0)
         status = judge_reach(&recover);
+#ifdef CH_FAULT_READ_ONLY_SETTLES
     if (status >= 0)
         status = settle(&recover);
+#else
+    if (status >= 0 && options->read_only)
+        settle_nothing(&recover);
+    else if (status >= 0)
+        status = settle(&recover);
+#endif
     close_segment(&recover);
     ch_wal_listing_release(&recover.listing);
     ch_wal_decoder_release(&recover.decoder);

@@ -31,6 +31,80 @@ class ChqTest(NodeTest):
         return self.chq(*arguments, **more).stdout
 
 
+class WithoutANode(ChqTest):
+    """The data directory read after the node stopped."""
+
+    LINES = ["%s" % json.dumps(line) for line in (
+        {"key": 'a{x="1"}', "time": 1, "value": 1}, {"key": 'a{x="1"}', "time": 2, "value": -7},
+        {"key": "b", "time": 1, "value": 2.0}, {"key": "b", "time": 2, "value": 0.1},
+        {"key": "b", "time": 3, "value": "NaN", "type": "float"},
+        {"key": "b", "time": 4, "value": "-Inf", "type": "float"},
+        {"key": "c", "time": 1, "value": "NaN"}, {"key": "c", "time": 2, "value": True},
+        {"key": "c", "time": 3, "value": "x \"y\" \u00e9\n"}, {"key": "c", "time": 4, "value": 3})]
+
+    def setUp(self):
+        super().setUp()
+        self.chq("write", "--format", "ndjson", text="\n".join(self.LINES) + "\n")
+
+    def tree(self):
+        return {path: (path.stat().st_mtime_ns, path.read_bytes())
+                for path in sorted(Path(self.node.data).rglob("*")) if path.is_file()}
+
+    def test_answers_are_the_nodes_and_nothing_changes(self):
+        asked = (("read", '{__name__=~"a|b"}'), ("query", "sum_over_time(a[1h])", "--time", "3"),
+                 ("query", "a", "--start", "1", "--end", "3", "--step", "1s"), ("export",))
+        answers = [self.out(*question) for question in asked]
+        self.chq("--data", self.node.data, "read", "a", code=5)
+        self.node.kill()
+        before = self.tree()
+        for question, answer in zip(asked, answers):
+            self.assertTrue(answer)
+            self.assertEqual(self.out("--data", self.node.data, *question), answer)
+        self.assertEqual(self.chq("verify", self.node.data).stdout.count("damaged"), 0)
+        self.assertEqual(self.tree(), before)
+
+    def test_export_is_taken_back_as_it_was(self):
+        first = self.out("export")
+        self.assertEqual(len(first.splitlines()), len(self.LINES))
+        self.node.close()
+        self.node = type(self.node)()
+        self.addCleanup(self.node.close)
+        self.node.start()
+        self.chq("write", "--format", "ndjson", text=first)
+        self.assertEqual(self.out("export"), first)
+
+    def test_verify_names_what_is_damaged(self):
+        self.chq("flush")
+        self.node.terminate()
+        table = next(Path(self.node.data).glob("sst/*.sst"))
+        content = bytearray(table.read_bytes())
+        content[len(content) // 3] ^= 1
+        table.write_bytes(content)
+        result = self.chq("--data", self.node.data, "verify", code=6)
+        self.assertIn(table.name, result.stdout)
+        self.assertIn("bytes", result.stdout)
+
+    def test_backup_and_restore_hold_what_was_there(self):
+        answer = self.out("export")
+        self.chq("flush")
+        self.node.terminate()
+        first, second, restored = (os.path.join(self.node.root, name) for name in "abc")
+        self.chq("--data", self.node.data, "backup", first)
+        said = self.chq("--data", self.node.data, "backup", second, "--base", first).stderr
+        self.assertIn("1 tables (1 of them linked)", said)
+        self.chq("restore", second, restored)
+        self.assertEqual(self.out("--data", restored, "export"), answer)
+        self.assertIn("is a database already", self.chq("restore", first, restored, code=5).stderr)
+        self.node.data = restored
+        self.restart()
+        self.assertEqual(self.out("export"), answer)
+
+    def test_what_is_no_data_directory_is_said(self):
+        self.assertIn("no data directory", self.chq("verify", "/proc", code=5).stderr)
+        self.assertIn("no data directory", self.chq("--data", "/nowhere", "read", "a", code=5).stderr)
+        self.assertIn("--data goes with", self.chq("--data", "/nowhere", "put", "a", "1", code=2).stderr)
+
+
 class Values(ChqTest):
     def test_put_is_read_back_as_people_expect(self):
         for given, expected in (("0.75", "0.75"), ("42", "42"), ("true", "true"), ("a b", "a b")):

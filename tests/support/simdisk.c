@@ -472,9 +472,22 @@ ch_simdisk_unlink(ch_simdisk_t *disk, const char *path)
 {
     slot_t slot;
     ch_simnode_t *node = find_slot(disk, path, &slot) ? slot_node(&slot) : NULL;
-    if (!node || !node->file)
-        return ch_fail(CH_ERR_IO, "unlink %s: no such file", path);
+    if (!node || (!node->file && node->live.count > 0))
+        return ch_fail(CH_ERR_IO, "unlink %s: no such file, or a directory in use", path);
     change_names(disk, &slot, NULL, node);
+    return CH_OK;
+}
+
+ch_status_t
+ch_simdisk_link(ch_simdisk_t *disk, const char *from, const char *to)
+{
+    slot_t source, target;
+    ch_simnode_t *node = find_slot(disk, from, &source) ? slot_node(&source) : NULL;
+    if (!node || !node->file || !find_slot(disk, to, &target))
+        return ch_fail(CH_ERR_IO, "link %s to %s: no such file or directory", from, to);
+    if (slot_node(&target))
+        return ch_fail(CH_ERR_EXISTS, "link %s to %s: it is there already", from, to);
+    change_names(disk, NULL, &target, node);
     return CH_OK;
 }
 

@@ -48,6 +48,8 @@ bool ch_simdisk_lock(ch_simnode_t *node);
 void ch_simdisk_unlock(ch_simnode_t *node);
 
 ch_status_t ch_simdisk_rename(ch_simdisk_t *disk, const char *from, const char *to);
+ch_status_t ch_simdisk_link(ch_simdisk_t *disk, const char *from, const char *to);
+/// A file or an empty directory.
 ch_status_t ch_simdisk_unlink(ch_simdisk_t *disk, const char *path);
 ch_status_t ch_simdisk_mkdir(ch_simdisk_t *disk, const char *path);
 ch_status_t ch_simdisk_sync_dir(ch_simdisk_t *disk, const char *path);

@@ -12,7 +12,7 @@
 #include "support/simdisk.h"
 
 enum {
-    CALL_KINDS = 13,
+    CALL_KINDS = 14,
     NO_CAPACITY_TOTAL_GIB = 1024, /* what `space` says without a limit */
 };
 
@@ -272,7 +272,7 @@ sim_open(ch_fs_t *fs, const char *path, unsigned flags, ch_file_t **file_out)
 }
 
 static ch_status_t
-sim_lock(ch_fs_t *fs, const char *path, ch_file_t **file_out)
+take_lock(ch_fs_t *fs, const char *path, unsigned flags, ch_file_t **file_out)
 {
     ch_simfs_t *simfs = simfs_of(fs);
     ch_simnode_t *node = NULL;
@@ -280,16 +280,29 @@ sim_lock(ch_fs_t *fs, const char *path, ch_file_t **file_out)
     verdict_t verdict = judge(simfs, CH_SIMFS_LOCK);
     ch_status_t status = CH_OK;
     if (verdict.status >= 0)
-        status = ch_simdisk_open(simfs->disk, path, CH_FS_WRITE | CH_FS_CREATE, &node);
+        status = ch_simdisk_open(simfs->disk, path, flags, &node);
     if (node && !ch_simdisk_lock(node)) {
         ch_simdisk_close(node);
         status = ch_fail(CH_ERR_BUSY, "lock %s: held already", path);
     } else if (node) {
-        sim_file_t *file = file_new(simfs, path, node, true);
+        sim_file_t *file = file_new(simfs, path, node, flags & CH_FS_WRITE);
         file->holds_lock = true;
         *file_out = &file->base;
     }
     return end(simfs, CH_SIMFS_LOCK, path, verdict, status);
+}
+
+static ch_status_t
+sim_lock(ch_fs_t *fs, const char *path, ch_file_t **file_out)
+{
+    return take_lock(fs, path, CH_FS_WRITE | CH_FS_CREATE, file_out);
+}
+
+/* One reader at a time is enough here. */
+static ch_status_t
+sim_lock_shared(ch_fs_t *fs, const char *path, ch_file_t **file_out)
+{
+    return take_lock(fs, path, CH_FS_READ, file_out);
 }
 
 static ch_status_t
@@ -310,6 +323,16 @@ sim_unlink(ch_fs_t *fs, const char *path)
     verdict_t verdict = judge(simfs, CH_SIMFS_UNLINK);
     ch_status_t status = verdict.done ? ch_simdisk_unlink(simfs->disk, path) : CH_OK;
     return end(simfs, CH_SIMFS_UNLINK, path, verdict, status);
+}
+
+static ch_status_t
+sim_link(ch_fs_t *fs, const char *from, const char *to)
+{
+    ch_simfs_t *simfs = simfs_of(fs);
+    begin(simfs);
+    verdict_t verdict = judge(simfs, CH_SIMFS_LINK);
+    ch_status_t status = verdict.done ? ch_simdisk_link(simfs->disk, from, to) : CH_OK;
+    return end(simfs, CH_SIMFS_LINK, to, verdict, status);
 }
 
 static ch_status_t
@@ -386,10 +409,12 @@ static const ch_fs_ops_t sim_ops = {
     .size = sim_size,
     .rename = sim_rename,
     .unlink = sim_unlink,
+    .link = sim_link,
     .mkdir = sim_mkdir,
     .sync_dir = sim_sync_dir,
     .list = sim_list,
     .lock = sim_lock,
+    .lock_shared = sim_lock_shared,
     .space = sim_space,
 };
 

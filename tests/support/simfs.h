@@ -37,11 +37,12 @@ typedef enum {
     CH_SIMFS_LIST = 1 << 10,
     CH_SIMFS_LOCK = 1 << 11,
     CH_SIMFS_SPACE = 1 << 12,
-    CH_SIMFS_ALL = (1 << 13) - 1,
+    CH_SIMFS_LINK = 1 << 13,
+    CH_SIMFS_ALL = (1 << 14) - 1,
     /* Calls that can change what a crash leaves (open: when it creates). */
     CH_SIMFS_CHANGES = CH_SIMFS_OPEN | CH_SIMFS_WRITE | CH_SIMFS_SYNC |
                        CH_SIMFS_TRUNCATE | CH_SIMFS_RENAME | CH_SIMFS_UNLINK |
-                       CH_SIMFS_MKDIR | CH_SIMFS_SYNC_DIR,
+                       CH_SIMFS_MKDIR | CH_SIMFS_SYNC_DIR | CH_SIMFS_LINK,
 } ch_simfs_call_t;
 
 /// What happens at the n-th call.

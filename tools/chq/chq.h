@@ -18,6 +18,7 @@ enum {
     CHQ_EXIT_UNREACHABLE = 3, /* the node did not answer in time */
     CHQ_EXIT_REFUSED = 4,     /* the node answered with an error, or refused points */
     CHQ_EXIT_LOCAL = 5,       /* a file here cannot be read or written */
+    CHQ_EXIT_DAMAGED = 6,     /* data here is damaged */
 };
 
 enum { CHQ_TIMEOUT_MS_MAX = 86400000, CHQ_PRODUCER_BYTES = 65 };
@@ -26,11 +27,13 @@ typedef struct chq {
     const char *command;
     const char *node;    /* query endpoint */
     const char *ingest;  /* ingest endpoint */
+    const char *data;    /* read this data directory instead; NULL: ask the node */
     uint32_t timeout_ms; /* at most CHQ_TIMEOUT_MS_MAX */
     chq_format_t format;
     bool format_given; /* by -o */
     bool color, quiet;
-    int argc; /* what is left for the subcommand, options first or in between */
+    bool typed; /* points come with their type */
+    int argc;   /* what is left for the subcommand, options first or in between */
     char **argv;
 } chq_t;
 
@@ -102,6 +105,17 @@ int chq_reader_failed(const chq_t *chq, const cityhall_reader_t *reader,
 int chq_finish(const chq_t *chq, cityhall_reader_t **reader, chq_output_t **output,
                cityhall_status_t status, const char *nothing);
 
+/// For rows of time, series, value (and type).
+chq_output_t *chq_points_output(const chq_t *chq);
+/// Points of one run as such rows; at most `most`.
+void chq_print_points(chq_output_t *output, const cityhall_series_t *series, size_t most);
+/// The same answers out of a data directory (--data), without a node (offline.c).
+int chq_offline_read(chq_t *chq, const char *selector, int64_t start, int64_t end,
+                     uint64_t most);
+/// `range` false: at `start`.
+int chq_offline_query(chq_t *chq, const char *query, bool range, int64_t start,
+                      int64_t end, int64_t step);
+
 int chq_cmd_put(chq_t *chq);
 int chq_cmd_get(chq_t *chq);
 int chq_cmd_write(chq_t *chq);
@@ -118,6 +132,10 @@ int chq_cmd_ping(chq_t *chq);
 int chq_cmd_flush(chq_t *chq);
 int chq_cmd_compact(chq_t *chq);
 int chq_cmd_seal(chq_t *chq);
+int chq_cmd_export(chq_t *chq);
+int chq_cmd_verify(chq_t *chq);
+int chq_cmd_backup(chq_t *chq);
+int chq_cmd_restore(chq_t *chq);
 int chq_cmd_plot(chq_t *chq);
 int chq_cmd_help(chq_t *chq);
 int chq_cmd_completion(chq_t *chq);

@@ -4,6 +4,7 @@
 
 static const char global_options[] =
     "  --node ENDPOINT    where to ask   (tcp://127.0.0.1:7879, or CHQ_NODE)\n"
+    "  --data DIR         read a data directory that no node has open, or a backup\n"
     "  --ingest ENDPOINT  where to push  (tcp://127.0.0.1:7878, or CHQ_INGEST)\n"
     "  --timeout DURATION how long to wait for an answer (5s)\n"
     "  -o FORMAT          table, csv, json or ndjson (table on a terminal, else csv)\n"
@@ -60,11 +61,11 @@ chq_cmd_completion(chq_t *chq)
     chq_arguments(chq, 1, 1);
     if (strcmp(chq->argv[0], "bash") != 0)
         chq_die(CHQ_EXIT_USAGE, "completion: bash is the one there is");
-    (void)puts(
-        "_chq() {\n"
-        "    local word=${COMP_WORDS[COMP_CWORD]} options='--node --ingest --timeout "
-        "--no-color --help'\n"
-        "    case ${COMP_WORDS[1]} in");
+    (void)puts("_chq() {\n"
+               "    local word=${COMP_WORDS[COMP_CWORD]} options='--node --ingest --data "
+               "--timeout "
+               "--no-color --help'\n"
+               "    case ${COMP_WORDS[1]} in");
     for (unsigned i = 0; i < chq_command_count; i++) {
         (void)printf("    %s) options+='", chq_commands[i].name);
         for (const chq_option_t *option = chq_commands[i].options; option->name; option++)

@@ -22,6 +22,30 @@ json_value(const json_t *json, cityhall_value_t *value_out)
     return true;
 }
 
+/* What the number is when "type" says float: JSON has no word for NaN and the infinities, and others print
+ * 1.0 as 1. */
+static bool
+json_float(const json_t *json, cityhall_value_t *value_out)
+{
+    double number;
+    if (json_is_number(json))
+        *value_out = cityhall_float(json_number_value(json));
+    else if (json_is_string(json) && chq_double_parse(json_string_value(json), &number))
+        *value_out = cityhall_float(number);
+    else
+        return false;
+    return true;
+}
+
+static bool
+json_typed_value(const json_t *object, cityhall_value_t *value_out)
+{
+    const json_t *json = json_object_get(object, "value");
+    const char *type = json_string_value(json_object_get(object, "type"));
+    return type && strcmp(type, "float") == 0 ? json_float(json, value_out)
+                                              : json_value(json, value_out);
+}
+
 static bool
 json_time(const json_t *json, int64_t *time_out)
 {
@@ -83,7 +107,7 @@ chq_import_json_line(chq_import_t *import, char *line, char *error, size_t error
         wrong = object ? "not an object" : parse_error.text;
     else if (!json_time(json_object_get(object, "time"), &time))
         wrong = "\"time\" is no time";
-    else if (json_is_string(key) && json_value(json_object_get(object, "value"), &value))
+    else if (json_is_string(key) && json_typed_value(object, &value))
         go_on =
             import->sink.point(import->sink.context, json_string_value(key), time, value);
     else if (json_is_string(json_object_get(object, "name")) &&

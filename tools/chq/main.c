@@ -43,6 +43,7 @@ global_options(chq_t *chq)
 {
     const char *node = chq_option(chq, "node"), *ingest = chq_option(chq, "ingest");
     const char *format = chq_option(chq, "output");
+    chq->data = chq_option(chq, "data");
     chq->node = node ? node : environment("CHQ_NODE", "tcp://127.0.0.1:7879");
     chq->ingest = ingest ? ingest : environment("CHQ_INGEST", "tcp://127.0.0.1:7878");
     chq->timeout_ms = parse_timeout(chq);
@@ -85,6 +86,16 @@ end(int code)
     return CHQ_EXIT_LOCAL;
 }
 
+static bool
+works_offline(const char *command)
+{
+    static const char *const names[] = {"read", "query", "export", "verify", "backup"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(command, names[i]) == 0)
+            return true;
+    return false;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -111,5 +122,9 @@ main(int argc, char **argv)
         return end(chq_cmd_help(&chq));
     }
     chq_take(&chq, 0, 1);
+    if (chq.data && !works_offline(command->name))
+        chq_die(CHQ_EXIT_USAGE,
+                "%s asks a node; --data goes with read, query, export, verify and backup",
+                chq.command);
     return end(command->run(&chq));
 }

@@ -44,6 +44,9 @@ typedef struct ch_engine_options {
     const ch_log_t *log;
     uint64_t seed;          /* of the cluster id made at first start; 0: entropy */
     int background_threads; /* 0 or 1 */
+    /* Read what is there without a node: nothing is made, changed or removed, the log is replayed
+     * into memory only, and every write says CH_ERR_CLOSED. */
+    bool read_only;
     ch_sync_mode_t sync_mode;
     uint32_t sync_interval_ms;
     uint64_t wal_segment_bytes;      /* when to seal */
@@ -83,7 +86,7 @@ void ch_engine_options_init(ch_engine_options_t *options);
 
 /// Open or make a database: lock it, read manifest and tables, recover the WAL, sync what was
 /// adopted. Errors: CH_ERR_BUSY (another process has it), CH_ERR_CORRUPT (text: the exact range),
-/// CH_ERR_VERSION, CH_ERR_IO, CH_ERR_NOSPACE.
+/// CH_ERR_VERSION, CH_ERR_IO, CH_ERR_NOSPACE; read_only: CH_ERR_INVALID (no data directory).
 ch_status_t ch_engine_open(const ch_engine_options_t *options,
                            ch_engine_t **engine_out) CH_MUST_CHECK;
 

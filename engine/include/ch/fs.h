@@ -39,7 +39,10 @@ typedef struct ch_fs_ops {
     ch_status_t (*size)(ch_file_t *file, uint64_t *size_out);
     ch_status_t (*rename)(ch_fs_t *fs, const char *from,
                           const char *to); /* replaces `to` */
-    ch_status_t (*unlink)(ch_fs_t *fs, const char *path);
+    ch_status_t (*unlink)(ch_fs_t *fs,
+                          const char *path); /* a file or an empty directory */
+    /* A second name for a file. CH_ERR_EXISTS; CH_ERR_UNSUPPORTED: not from here to there. */
+    ch_status_t (*link)(ch_fs_t *fs, const char *from, const char *to);
     ch_status_t (*mkdir)(ch_fs_t *fs,
                          const char *path); /* CH_OK when it is there already */
     ch_status_t (*sync_dir)(ch_fs_t *fs, const char *path);
@@ -49,6 +52,8 @@ typedef struct ch_fs_ops {
                         void *context);
     ch_status_t (*lock)(ch_fs_t *fs, const char *path,
                         ch_file_t **file_out); /* until closed */
+    /* Beside other shared ones, never beside `lock`; makes nothing: CH_NOT_FOUND without the file. */
+    ch_status_t (*lock_shared)(ch_fs_t *fs, const char *path, ch_file_t **file_out);
     ch_status_t (*space)(ch_fs_t *fs, const char *path, uint64_t *free_out,
                          uint64_t *total_out);
 } ch_fs_ops_t;
@@ -80,6 +85,7 @@ ch_status_t ch_fs_sync(ch_file_t *file) CH_MUST_CHECK;
 ch_status_t ch_fs_truncate(ch_file_t *file, uint64_t size) CH_MUST_CHECK;
 ch_status_t ch_fs_size(ch_file_t *file, uint64_t *size_out) CH_MUST_CHECK;
 ch_status_t ch_fs_rename(ch_fs_t *fs, const char *from, const char *to) CH_MUST_CHECK;
+ch_status_t ch_fs_link(ch_fs_t *fs, const char *from, const char *to) CH_MUST_CHECK;
 ch_status_t ch_fs_unlink(ch_fs_t *fs, const char *path) CH_MUST_CHECK;
 ch_status_t ch_fs_mkdir(ch_fs_t *fs, const char *path) CH_MUST_CHECK;
 ch_status_t ch_fs_sync_dir(ch_fs_t *fs, const char *path) CH_MUST_CHECK;
@@ -90,6 +96,8 @@ void ch_fs_drop_dir(ch_fs_t *fs, const char *path);
 ch_status_t ch_fs_list(ch_fs_t *fs, const char *path, ch_fs_visit_fn visit,
                        void *context) CH_MUST_CHECK;
 ch_status_t ch_fs_lock(ch_fs_t *fs, const char *path, ch_file_t **file_out) CH_MUST_CHECK;
+ch_status_t ch_fs_lock_shared(ch_fs_t *fs, const char *path,
+                              ch_file_t **file_out) CH_MUST_CHECK;
 ch_status_t ch_fs_space(ch_fs_t *fs, const char *path, uint64_t *free_out,
                         uint64_t *total_out) CH_MUST_CHECK;
 
