@@ -124,11 +124,31 @@ check_rule(const char *text)
     return status < 0 ? CH_ERR_INVALID : CH_OK;
 }
 
+/* What an INI file cannot say is no value from elsewhere either: --print-config must be readable again. */
+static ch_status_t
+check_sayable(const char *value)
+{
+    size_t size = strlen(value);
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)value[i] < ' ' || value[i] == 0x7f)
+            return ch_fail(CH_ERR_INVALID, "byte %zu of the value is a control character",
+                           i);
+    if (size && (value[0] == ' ' || value[size - 1] == ' '))
+        return ch_fail(CH_ERR_INVALID, "the value begins or ends with a space");
+    if (value[0] == ';' || strstr(value, " ;"))
+        return ch_fail(CH_ERR_INVALID, "a ; that begins the value or follows a space "
+                                       "would begin a comment in a file");
+    return CH_OK;
+}
+
 static ch_status_t
 check_text(const ch_config_key_t *key, const char *value)
 {
     if (value[0] == '\0')
         return key->required ? ch_fail(CH_ERR_INVALID, "the value is empty") : CH_OK;
+    ch_status_t status = check_sayable(value);
+    if (status < 0)
+        return status;
     char quoted[160];
     ch_log_quote(value, strlen(value), quoted, sizeof quoted);
     if (key->type == CH_CONFIG_NAME && !name_valid(value))

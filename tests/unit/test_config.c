@@ -170,6 +170,11 @@ test_slips_in_environment_and_set_are_refused(void **state)
     assert_int_equal(ch_config_load_environment(&config, value), CH_ERR_INVALID);
     assert_non_null(strstr(ch_fail_text(), "CITYHALL_QUERY_WORKERS"));
     assert_int_equal(ch_config_set_pair(&config, "query.workers"), CH_ERR_INVALID);
+    assert_int_equal(ch_config_set_pair(&config, "node.data=/a\nb"), CH_ERR_INVALID);
+    assert_int_equal(ch_config_set_pair(&config, "node.data= /a"), CH_ERR_INVALID);
+    assert_int_equal(ch_config_set_pair(&config, "node.data=/a ;b"), CH_ERR_INVALID);
+    assert_int_equal(ch_config_set_pair(&config, "node.data=;b"), CH_ERR_INVALID);
+    assert_int_equal(ch_config_set_pair(&config, "node.data=/a;b"), CH_OK);
     assert_int_equal(ch_config_set_pair(&config, "query.wrokers=2"), CH_ERR_INVALID);
     assert_non_null(strstr(ch_fail_text(), "did you mean query.workers?"));
     ch_config_release(&config);
