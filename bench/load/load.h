@@ -3,7 +3,7 @@
 #ifndef CH_BENCH_LOAD_H
 #define CH_BENCH_LOAD_H
 
-#include <signal.h>
+#include <stdatomic.h>
 
 #include "plan.h"
 
@@ -25,7 +25,7 @@ typedef struct ch_load_options {
 } ch_load_options_t;
 
 /// Set by SIGTERM and SIGINT: stop and say what is acknowledged.
-extern volatile sig_atomic_t ch_load_stop;
+extern atomic_int ch_load_stop;
 
 /// The plan of producer `number`.
 void ch_load_plan(const ch_load_options_t *options, uint32_t number, ch_plan_t *plan_out);

@@ -2,6 +2,7 @@
 #include "load.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "ch/alloc.h"
 #include "dealer.h"
 
-volatile sig_atomic_t ch_load_stop;
+atomic_int ch_load_stop;
 
 static void
 on_signal(int number)
