@@ -97,7 +97,10 @@ open_rig(rig_t *rig, uint32_t interval_ms)
 static void
 close_rig(rig_t *rig)
 {
-    ch_engine_destroy(&rig->engine);
+    ch_engine_t *engine =
+        rig->engine; /* crash_here reads it until the threads are gone */
+    ch_engine_destroy(&engine);
+    rig->engine = NULL;
     ch_simfs_destroy(&rig->simfs);
     if (rig->promised)
         fail_msg("lsn %llu was durable, a power loss left %llu",
