@@ -190,7 +190,7 @@ class Client:
     def request(self, op, **fields):
         wanted = self.send(op, **fields)
         while True:
-            reply = self.receive()
+            reply = self.receive(max(REPLY_TIMEOUT_MS, fields.get("timeout_ms", 0)))
             if reply.get("id") == wanted:
                 return reply
 

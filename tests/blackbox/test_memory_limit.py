@@ -20,7 +20,8 @@ def bomb(seq):
 
 
 class MemoryLimit(NodeTest):
-    settings = {"engine.memory_limit": "160MiB", "engine.memtable_bytes": "8MiB"}
+    settings = {"engine.memory_limit": "160MiB", "engine.memtable_bytes": "8MiB",
+                "limits.query_timeout": "3m"}  # sanitizers and a busy machine
 
     def stats(self):
         return self.ok("stats")["stats"]
@@ -69,7 +70,7 @@ class MemoryLimit(NodeTest):
         after = self.stats()
         self.assertGreater(after["engine.series_refused"], 30)
         self.assertLess(after["engine.series"], series + ROWS * 5)
-        self.ok("query", query="count(bomb_value)", time=T + 1)
+        self.ok("query", query="count(bomb_value)", time=T + 1, timeout_ms=180_000)
         self.assert_within()
         self.node.kill()
         self.restart()
