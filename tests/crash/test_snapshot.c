@@ -124,8 +124,8 @@ test_names_that_lead_elsewhere_are_refused(void **state)
                                         "a/b",
                                         "../x",
                                         "a b",
-                                        "12345678901234567890123456789012345678901234567"
-                                        "890123456789012345"};
+                                        ("12345678901234567890123456789012345678901234567"
+                                         "890123456789012345")};
     ch_rig_t rig;
     ch_copy_report_t report;
     ch_rig_init(&rig, ch_test_seed());

@@ -115,6 +115,7 @@ print_list(chq_output_t *output, cityhall_series_t *series, const ch_points_t *p
         series->count = 1;
         chq_print_points(output, series, 1);
     }
+    series->values = NULL; /* each value was this function's */
 }
 
 static void
