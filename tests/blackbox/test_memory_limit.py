@@ -19,6 +19,7 @@ def bomb(seq):
              "app-%d-%d-%040x" % (seq, i, seq * ROWS + i)] for i in range(ROWS)]
 
 
+@unittest.skipIf(sanitizer_bytes() > 512 << 20, "the thread sanitizer's own memory, and its pace, say nothing of a budget")
 class MemoryLimit(NodeTest):
     settings = {"engine.memory_limit": "160MiB", "engine.memtable_bytes": "8MiB",
                 "limits.query_timeout": "3m"}  # sanitizers and a busy machine
