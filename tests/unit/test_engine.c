@@ -609,6 +609,27 @@ test_headers_of_tables_in_any_order_answer(void **state)
     ch_rig_release(&rig);
 }
 
+/* Goal: headers count what was written; where a delete has taken some of it they do not answer. */
+static void
+test_headers_do_not_answer_for_deleted_points(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_summary_t sum;
+    ch_delete_result_t result = {0};
+    ch_rig_init(&rig, ch_test_seed());
+    append_run(&rig, 0, 1, LONG_BATCH, 1.0);
+    assert_int_equal(summarise_long(&rig, CH_TIME_MIN, CH_TIME_MAX, &sum), CH_OK);
+    assert_int_equal(sum.count, LONG_BATCH);
+    const ch_delete_t delete = {.match = ch_bytes_text("long"), .start = 100, .end = 200};
+    assert_int_equal(ch_engine_delete(rig.engine, &delete, &result), CH_OK);
+    assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
+    ch_view_destroy(&result.before);
+    assert_int_equal(summarise_now(&rig, CH_TIME_MIN, CH_TIME_MAX, &sum), CH_NOT_FOUND);
+    assert_int_equal(summarise_now(&rig, 150, 250, &sum), CH_NOT_FOUND);
+    ch_rig_release(&rig);
+}
+
 static void
 test_second_open_is_refused(void **state)
 {
@@ -772,6 +793,7 @@ main(void)
         cmocka_unit_test(test_headers_answer_beside_a_memtable),
         cmocka_unit_test(test_a_bite_of_an_unflushed_series_costs_a_bite),
         cmocka_unit_test(test_headers_of_tables_in_any_order_answer),
+        cmocka_unit_test(test_headers_do_not_answer_for_deleted_points),
         cmocka_unit_test(test_second_open_is_refused),
         cmocka_unit_test(test_lost_manifest_is_not_made_anew),
         cmocka_unit_test(test_a_cut_manifest_is_refused_and_nothing_is_removed),
