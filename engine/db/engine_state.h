@@ -182,6 +182,10 @@ size_t ch_engine_tombstones_to_keep(const ch_tombstones_t *set, uint64_t flushed
 int ch_view_has_points(ch_view_t *view, const ch_series_ref_t *series, int64_t start,
                        int64_t end);
 
+/// Open the log and apply what the tables do not hold; the memtable and the tables' series are there.
+/// Errors: those of ch_wal_open.
+ch_status_t ch_engine_open_wal(ch_engine_t *engine) CH_MUST_CHECK;
+
 /// Register a series id that was just made.
 void ch_engine_series_born(ch_engine_t *engine, uint32_t series, uint64_t lsn);
 

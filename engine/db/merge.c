@@ -6,7 +6,7 @@
  *             hang together in time are decoded and laid over each other by age.
  * Joining     Decoded points wait in `pending` until there are two chunks' worth; what is left at the end
  *             is cut evenly. A long chunk behind a short rest is decoded too, so that the rest does not
- *             become a stub: all chunks but those of short series get half a target at least.
+ *             end up as a short chunk: all chunks but those of short series get half a target at least.
  * Source      The heap is as in Knuth, TAOCP 3, 5.4.1 (replacement by the next of the same run).
  */
 #include "db/merge.h"
@@ -202,8 +202,10 @@ can_pass(const merge_t *merge, const source_t *source, const ch_stored_chunk_t *
 {
     bool large =
         chunk->points >= CH_MERGE_PASS_POINTS || chunk->bytes >= CH_MERGE_PASS_BYTES;
-    bool stub = merge->pending.count && merge->pending.count < CH_MERGE_PASS_POINTS;
-    return source->pass && large && !stub && (alone || chunk->time_last < next) &&
+    bool rest_is_short =
+        merge->pending.count && merge->pending.count < CH_MERGE_PASS_POINTS;
+    return source->pass && large && !rest_is_short &&
+           (alone || chunk->time_last < next) &&
            chunk->time_first >= merge->options->first &&
            chunk->time_last <= merge->options->last &&
            !has_deletes(merge, source, chunk->time_first, chunk->time_last);

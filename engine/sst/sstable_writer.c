@@ -276,7 +276,7 @@ close_block(ch_sstable_writer_t *writer)
 }
 
 /* Where the chunk that begins at `from` ends: chunks share the points evenly, so that the last is not
- * a stub; long strings end one before. */
+ * a short one; long strings end one before. */
 static size_t
 chunk_end(const ch_points_t *points, size_t from, size_t end)
 {
