@@ -3,8 +3,9 @@
 
 ctest runs the programs; this reads what each printed, since one program holds many cases: cmocka's
 and unittest's summaries are understood, anything else counts as one case. Failures are shown in
-full, the last line is "N passed, N failed" (", N skipped" when some were), the exit code is 0
-only when nothing failed and something passed.
+full, then once more in short, so that the tail of a log tells what to look at. The last line is
+"N passed, N failed" (", N skipped" when some were), the exit code is 0 only when nothing failed
+and something passed.
 
     tests/run_tests.py BUILD [-j N] [-L LABELS] [-LE LABELS] [-R NAMES] [--at-most SECONDS]
 """
@@ -17,6 +18,7 @@ import tempfile
 import xml.etree.ElementTree as ElementTree
 
 OUTPUT_BYTES = str(16 << 20)  # ctest would cut the output of passed tests to 1 KiB
+SHORT_TESTS, SHORT_LINES, SHORT_WIDTH = 8, 15, 200  # how much a summary of failures may take
 
 
 def count_cmocka(text):
@@ -67,10 +69,29 @@ def show_failure(case):
     print("\n" + "=" * 78)
     print("FAILED %s" % case.get("name"))
     print("=" * 78)
-    failure = case.find("failure")
-    if failure is not None and failure.get("message"):
-        print(failure.get("message"))
+    if message_of(case):
+        print(message_of(case))
     print((case.findtext("system-out") or "").rstrip())
+
+
+def message_of(case):
+    failure = case.find("failure")
+    return "" if failure is None else failure.get("message") or ""
+
+
+def in_short(case):
+    """The name, the seed and the last lines that tell something; where a sanitizer spoke, its first."""
+    text = case.findtext("system-out") or ""
+    green = set(re.findall(r"^\[ +OK \] (\S+)$", text, re.M))
+    lines = [line for line in text.splitlines() if line.strip() and
+             not re.match(r"\[ +OK \]|[\w ]+\(.*\) \.\.\. ok$|=+$|-+$", line) and
+             not (line.startswith("[ RUN ") and line.split()[-1] in green)]
+    report = [i for i, line in enumerate(lines)
+              if re.search(r"(ERROR|WARNING): \w+Sanitizer|: runtime error: ", line)]
+    kept = lines[report[0]:][:SHORT_LINES] if report else lines[-SHORT_LINES:]
+    kept = [line for line in lines if "SEED=" in line][:1] + kept
+    return ["failed: %s %s" % (case.get("name"), message_of(case))] + \
+        ["    " + line[:SHORT_WIDTH] for line in kept]
 
 
 def reasons_for_skips(text):
@@ -113,19 +134,24 @@ def main():
         report = os.path.join(folder, "report.xml")
         status = run_ctest(arguments, report)
         cases = ElementTree.parse(report).iter("testcase") if os.path.exists(report) else []
-        totals, skips = [0, 0, 0], set()
+        totals, skips, red = [0, 0, 0], set(), []
         for case in cases:
             counts = count(case)
             totals = [total + more for total, more in zip(totals, counts)]
             skips.update(reasons_for_skips(case.findtext("system-out") or ""))
             if counts[1]:
                 show_failure(case)
+                red.append(in_short(case))
     passed, failed, skipped = totals
     if status != 0 and failed == 0:
         print("ctest ended with %d though no test failed" % status)
         failed = 1
     for reason in sorted(skips):
         print("skipped: %s" % reason)
+    for lines in red[:SHORT_TESTS]:
+        print("\n".join(lines))
+    for lines in red[SHORT_TESTS:]:
+        print(lines[0])
     print("%d passed, %d failed%s" % (passed, failed, ", %d skipped" % skipped if skipped else ""))
     return 0 if failed == 0 and passed > 0 else 1
 
