@@ -4,7 +4,7 @@ import re
 import unittest
 
 SOURCE = os.environ.get("CH_SOURCE_DIR") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FOLDERS = ("engine", "wire", "node", "tools", "tests")
+FOLDERS = ("engine", "auth", "wire", "node", "tools", "tests")
 
 
 def faults_in_sources():

@@ -1,6 +1,7 @@
 """The rooms of the source tree know only whom they may know: every #include is followed.
 
     base <- engine <- node        base <- wire <- node        wire <- tools (engine's facade too)
+    base <- auth <- wire, node, tools
     inside the engine: base <- os <- {column, wal, mem, sst, index} <- db <- query; sst knows column
 """
 import os
@@ -8,7 +9,7 @@ import re
 import unittest
 
 SOURCE = os.environ.get("CH_SOURCE_DIR") or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-ROOMS = ("engine", "wire", "node", "tools")
+ROOMS = ("engine", "auth", "wire", "node", "tools")
 
 # Which rooms each room may include; its own goes without saying.
 BELOW = {
@@ -21,9 +22,10 @@ BELOW = {
     "index": {"base", "os"},
     "db": {"base", "os", "column", "wal", "mem", "sst", "index"},
     "query": {"base", "os", "column", "wal", "mem", "sst", "index", "db"},
-    "wire": {"base"},
-    "node": {"base", "wire", "door"},
-    "tools": {"base", "wire", "door"},
+    "auth": {"base"},
+    "wire": {"base", "auth"},
+    "node": {"base", "auth", "wire", "door"},
+    "tools": {"base", "auth", "wire", "door"},
 }
 # The engine's door (engine/include/ch): the inner room that each header counts as. Interfaces without
 # code that several rooms share (what to read, from where) count as os.
@@ -74,7 +76,7 @@ def room_of(path):
 def resolve(path, include):
     """The file of ours that an #include means, or None."""
     folders = [os.path.dirname(path), "engine/base/include", "engine/include", "wire/include",
-               "node/include", "engine/base", "engine", "wire", "node", "tools"]
+               "auth/include", "node/include", "engine/base", "engine", "auth", "wire", "node", "tools"]
     for folder in folders:
         candidate = os.path.normpath(os.path.join(folder, include))
         if os.path.isfile(os.path.join(SOURCE, candidate)):

@@ -137,6 +137,8 @@ int chq_cmd_verify(chq_t *chq);
 int chq_cmd_backup(chq_t *chq);
 int chq_cmd_restore(chq_t *chq);
 int chq_cmd_plot(chq_t *chq);
+int chq_cmd_keygen(chq_t *chq);
+int chq_cmd_auth(chq_t *chq);
 int chq_cmd_help(chq_t *chq);
 int chq_cmd_completion(chq_t *chq);
 int chq_cmd_man(chq_t *chq);

@@ -9,5 +9,5 @@ build_preset coverage
 find build/coverage -name '*.gcda' -delete
 status=0
 /usr/bin/python3 tests/run_tests.py build/coverage -j 2 "$@" || status=1
-/usr/bin/python3 tools/dev/coverage.py build/coverage engine wire node tools
+/usr/bin/python3 tools/dev/coverage.py build/coverage engine auth wire node tools
 exit $status

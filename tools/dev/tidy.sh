@@ -11,7 +11,7 @@ export CH_TIDY_END=$(($(date +%s) + ${CH_TIDY_SECONDS:-86400}))
 if [ $# -gt 0 ]; then
     files=("$@")
 else
-    mapfile -t files < <(git ls-files 'engine/*.c' 'wire/*.c' 'node/*.c' 'tools/*.c' |
+    mapfile -t files < <(git ls-files 'engine/*.c' 'auth/*.c' 'wire/*.c' 'node/*.c' 'tools/*.c' |
         while read -r file; do # those that are built
             if grep -qF "/$file\"" build/clang/compile_commands.json; then echo "$file"; fi
         done)
