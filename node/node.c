@@ -24,7 +24,12 @@
 #include "sockets.h"
 #include "stats_line.h"
 
-enum { STOP_SECONDS = 10, STATS_INTERVAL_S = 60, LOOK_MS = 100 };
+#if defined(CH_ASAN) || defined(CH_TSAN)
+enum { STOP_SECONDS = 60 }; /* a sanitizer's pace is no reason to give up */
+#else
+enum { STOP_SECONDS = 10 };
+#endif
+enum { STATS_INTERVAL_S = 60, LOOK_MS = 100 };
 
 typedef struct runtime {
     ch_node_t *node;

