@@ -158,6 +158,16 @@ take_delete(ch_front_t *front, ch_job_t *job)
         send_to_ingest(front, job);
 }
 
+/* Linking waits for the disk; a node that stops begins nothing. */
+static void
+take_snapshot(ch_front_t *front, ch_job_t *job)
+{
+    if (front->draining)
+        ch_front_fail(front, job, "internal", "the node stops");
+    else
+        ch_front_to_worker(front, job);
+}
+
 typedef struct route {
     handler_fn handle;
     bool reads; /* min_lsn counts */
@@ -179,6 +189,7 @@ static const route_t routes[CH_OP_COUNT] = {
     [CH_OP_FLUSH] = {send_to_ingest, false},
     [CH_OP_COMPACT] = {send_to_ingest, false},
     [CH_OP_SEAL] = {send_to_ingest, false},
+    [CH_OP_SNAPSHOT] = {take_snapshot, false},
 };
 
 void

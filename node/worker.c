@@ -3,6 +3,7 @@
 #include "ch/alloc.h"
 #include "job.h"
 #include "query_ops.h"
+#include "snapshot_ops.h"
 #include "sockets.h"
 
 /* Replies above this go out uncopied, and the worker grows a new buffer for the next. */
@@ -35,7 +36,10 @@ answer(const ch_node_t *node, ch_job_t *job, ch_reply_t *reply)
     if (job->deleted)
         return ch_query_deleted(node, &job->request, job->before, job->lsn,
                                 job->deadline_ns, reply, &job->failed);
-    if (ch_clock_monotonic_ns(&node->query_clock) < job->deadline_ns)
+    bool in_time = ch_clock_monotonic_ns(&node->query_clock) < job->deadline_ns;
+    if (in_time && job->request.op == CH_OP_SNAPSHOT)
+        return ch_snapshot_answer(node, &job->request, reply, &job->failed);
+    if (in_time)
         return ch_query_answer(node, &job->request, job->deadline_ns, reply,
                                &job->failed);
     job->failed = true;

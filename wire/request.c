@@ -36,6 +36,8 @@ typedef enum {
     FIELD_CURSOR,
     FIELD_FORM,
     FIELD_DRY_RUN,
+    FIELD_NAME,
+    FIELD_REMOVE,
     FIELDS
 } field_t;
 
@@ -81,6 +83,8 @@ static const field_spec_t fields[FIELDS] = {
     [FIELD_CURSOR] = {"cursor", KIND_BYTES, 0, AT(cursor), 0},
     [FIELD_FORM] = {"form", KIND_OWN, 0, 0, 0},
     [FIELD_DRY_RUN] = {"dry_run", KIND_BOOL, 0, AT(dry_run), 0},
+    [FIELD_NAME] = {"name", KIND_TEXT, 0, AT(snapshot), 0},
+    [FIELD_REMOVE] = {"remove", KIND_BOOL, 0, AT(remove), 0},
 };
 
 #define BIT(field) (1u << FIELD_##field)
@@ -114,7 +118,7 @@ static const op_spec_t ops[CH_OP_COUNT] = {
     [CH_OP_FLUSH] = {"flush", 0, BIT(TIMEOUT_MS)},
     [CH_OP_COMPACT] = {"compact", 0, BIT(TIMEOUT_MS)},
     [CH_OP_SEAL] = {"seal", 0, BIT(TIMEOUT_MS)},
-    [CH_OP_SNAPSHOT] = {"snapshot", 0, BIT(TIMEOUT_MS)},
+    [CH_OP_SNAPSHOT] = {"snapshot", 0, BIT(NAME) | BIT(REMOVE) | BIT(TIMEOUT_MS)},
     [CH_OP_PROMOTE] = {"promote", 0, BIT(TIMEOUT_MS)},
     [CH_OP_REPLICAS] = {"replicas", 0, 0},
     [CH_OP_HELLO] = {"hello", 0, 0},
@@ -393,6 +397,8 @@ check_whole(uint32_t given, ch_request_t *request)
                        "producer, epoch and seq come all together or not at all");
     if (request->op == CH_OP_READ && !request->has_limit)
         request->limit = READ_LIMIT_DEFAULT;
+    if (request->remove && request->snapshot.size == 0)
+        return ch_fail(CH_ERR_INVALID, "remove: name is missing");
     if (request->op != CH_OP_QUERY)
         return CH_OK;
     uint32_t range = given & (RANGE_BITS | BIT(STEP));
@@ -479,6 +485,15 @@ put_text(writer_t *writer, field_t field, ch_bytes_t text)
 }
 
 static void
+put_true(writer_t *writer, field_t field, bool given)
+{
+    if (!given)
+        return;
+    put_key(writer, field);
+    msgpack_pack_true(&writer->packer);
+}
+
+static void
 put_series_key(writer_t *writer, const ch_request_t *request)
 {
     if (request->name.size == 0)
@@ -543,10 +558,9 @@ ch_request_encode(const ch_request_t *request, ch_buffer_t *out)
     put_read_fields(&writer, request);
     if (request->form_table)
         put_text(&writer, FIELD_FORM, ch_bytes_text("table"));
-    if (request->dry_run) {
-        put_key(&writer, FIELD_DRY_RUN);
-        msgpack_pack_true(&writer.packer);
-    }
+    put_true(&writer, FIELD_DRY_RUN, request->dry_run);
+    put_text(&writer, FIELD_NAME, request->snapshot);
+    put_true(&writer, FIELD_REMOVE, request->remove);
     if (out->failed)
         return;
     out->data[head + 1] = (uint8_t)(writer.pairs >> 8);

@@ -405,6 +405,7 @@ init_sync(ch_engine_t *engine)
     (void)pthread_mutex_init(&engine->wal_commit_mutex, NULL);
     (void)pthread_mutex_init(&engine->tables_mutex, NULL);
     (void)pthread_mutex_init(&engine->manifest_mutex, NULL);
+    (void)pthread_mutex_init(&engine->snapshot_mutex, NULL);
     (void)pthread_mutex_init(&engine->catalogue_mutex, NULL);
     (void)pthread_cond_init(&engine->sync_wanted, &monotonic);
     (void)pthread_cond_init(&engine->flush_wanted, &monotonic);
@@ -472,6 +473,7 @@ ch_engine_destroy(ch_engine_t **engine)
     (void)pthread_mutex_destroy(&gone->wal_commit_mutex);
     (void)pthread_mutex_destroy(&gone->tables_mutex);
     (void)pthread_mutex_destroy(&gone->manifest_mutex);
+    (void)pthread_mutex_destroy(&gone->snapshot_mutex);
     (void)pthread_mutex_destroy(&gone->catalogue_mutex);
     (void)pthread_cond_destroy(&gone->sync_wanted);
     (void)pthread_cond_destroy(&gone->flush_wanted);

@@ -7,8 +7,9 @@
 ///           `sessions_mutex` guards the session map. `wal_commit_mutex` lets one thread at a time
 ///           commit, seal or retire. `manifest_mutex` lets one edit happen at a time; it is held
 ///           while that is synced, and no longer. Whoever removes tables holds `tables_mutex` from the
-///           look whether they still live to their leaving the version. Order: wal_commit_mutex,
-///           tables_mutex, manifest_mutex, mutex, sessions_mutex.
+///           look whether they still live to their leaving the version. One snapshot at a time is made
+///           or removed, under `snapshot_mutex`. Order: snapshot_mutex, wal_commit_mutex, tables_mutex,
+///           manifest_mutex, mutex, sessions_mutex.
 #ifndef CH_DB_ENGINE_STATE_H
 #define CH_DB_ENGINE_STATE_H
 
@@ -73,6 +74,7 @@ struct ch_engine {
     unsigned log_readers; /* under it: snapshots that copy segments, so none may go */
     pthread_mutex_t tables_mutex;
     pthread_mutex_t manifest_mutex;
+    pthread_mutex_t snapshot_mutex;
     pthread_mutex_t
         catalogue_mutex; /* alone: nothing else is locked under it but `mutex` */
 

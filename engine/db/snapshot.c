@@ -3,8 +3,9 @@
  * Problem     A copy must be one state, although flushes and merges go on and remove files.
  * Idea        While the manifest is frozen no edit happens, so every table that it names is there, and a
  *             link to each takes microseconds. What came after the flushed lsn is in the log: it is
- *             sealed, and the sealed segments that reach back to that lsn are copied (links would not
- *             do: segments are recycled in place). They may not be retired meanwhile.
+ *             sealed, and the sealed segments that reach back to that lsn are linked too. They may
+ *             not be retired meanwhile; and a segment with a second name is never recycled, which
+ *             would write over it in place (wal_spare.c).
  * Order       tables, their directory; segments, theirs; then the manifest by rename. Before that the
  *             directory is no database, after it a whole one.
  * Incremental A table never changes and its number is never used twice, so a backup links what the one
@@ -114,14 +115,27 @@ base_has(copy_t *copy, const char *name)
     return same;
 }
 
+static bool
+is_there(ch_fs_t *fs, const char *dir, const char *name)
+{
+    char *path = ch_engine_path(dir, name);
+    ch_file_t *file = NULL;
+    ch_status_t status = ch_fs_open(fs, path, CH_FS_READ, &file);
+    ch_fs_close(&file);
+    ch_free(path);
+    return status != CH_NOT_FOUND;
+}
+
 static ch_status_t
 link_file(copy_t *copy, const char *dir, const char *name)
 {
     char *source = ch_engine_path(dir, name);
     char *target = ch_engine_path(copy->to, name);
-    ch_status_t status = ch_fs_link(copy->fs, source, target);
-    if (status >= 0)
-        copy->report.tables_linked++;
+    ch_status_t status = CH_ERR_CORRUPT;
+    if (is_there(copy->fs, dir, name))
+        status = ch_fs_link(copy->fs, source, target);
+    else
+        (void)ch_fail(status, "%s is missing; restore it from a copy", source);
     ch_free(source);
     ch_free(target);
     return status;
@@ -134,12 +148,13 @@ take_table(void *context, const ch_manifest_table_t *table)
     char name[64];
     table_name(table->info.file_number, name);
     copy->report.tables++;
-    if (copy->live)
-        return link_file(copy, copy->from, name);
     ch_status_t status = CH_ERR_UNSUPPORTED;
-    if (base_has(copy, name))
+    if (copy->live)
+        status = link_file(copy, copy->from, name);
+    else if (base_has(copy, name))
         status = link_file(copy, copy->base, name);
-    return status == CH_ERR_UNSUPPORTED ? copy_file(copy, name) : status;
+    copy->report.tables_linked += status >= 0;
+    return status == CH_ERR_UNSUPPORTED && !copy->live ? copy_file(copy, name) : status;
 }
 
 /* ---- directories ---- */
@@ -168,17 +183,6 @@ remove_entry(void *context, const char *name)
     ch_status_t status = ch_fs_unlink(emptying->fs, path);
     ch_free(path);
     return status < 0 ? status : CH_OK;
-}
-
-static bool
-is_there(ch_fs_t *fs, const char *dir, const char *name)
-{
-    char *path = ch_engine_path(dir, name);
-    ch_file_t *file = NULL;
-    ch_status_t status = ch_fs_open(fs, path, CH_FS_READ, &file);
-    ch_fs_close(&file);
-    ch_free(path);
-    return status != CH_NOT_FOUND;
 }
 
 /* What an unfinished copy left. A part that is not there has nothing to be removed. */
@@ -224,7 +228,8 @@ make_directories(copy_t *copy)
 {
     ch_status_t status = ch_fs_mkdir(copy->fs, copy->to);
     if (status >= 0 && is_there(copy->fs, copy->to, "manifest"))
-        return ch_fail(CH_ERR_EXISTS, "%s: it is a database already", copy->to);
+        return ch_fail(CH_ERR_EXISTS, "%s is a database already%s", copy->to,
+                       copy->live ? ": take another name, or remove that snapshot" : "");
     if (status >= 0 && copy->live && is_there(copy->fs, copy->to, "manifest.tmp")) {
         emptying_t emptying = {copy->fs, copy->to};
         status = remove_entry(&emptying, "manifest.tmp");
@@ -262,9 +267,9 @@ base_lsn(copy_t *copy, const char *wal_path, uint64_t number, uint64_t *lsn_out)
     return status;
 }
 
-/* Segments up to `last`, back to the one in which the flushed lsn is followed. */
+/* Link or copy segments up to `last`, back to the one in which the flushed lsn is followed. */
 static ch_status_t
-copy_segments(copy_t *copy, uint64_t flushed_lsn, uint64_t last)
+take_segments(copy_t *copy, uint64_t flushed_lsn, uint64_t last)
 {
     char *wal_path = ch_engine_path(copy->from, "wal");
     ch_wal_listing_t listing = {0};
@@ -278,7 +283,8 @@ copy_segments(copy_t *copy, uint64_t flushed_lsn, uint64_t last)
         (void)snprintf(name, sizeof name, "wal/%020" PRIu64 ".wal", number);
         status = base_lsn(copy, wal_path, number, &base);
         if (status >= 0)
-            status = copy_file(copy, name);
+            status =
+                copy->live ? link_file(copy, copy->from, name) : copy_file(copy, name);
         copy->report.segments++;
         reached = base <= flushed_lsn + 1;
     }
@@ -346,7 +352,10 @@ take_log(copy_t *copy, ch_engine_t *engine, uint64_t flushed_lsn)
     uint64_t segment = 0;
     ch_status_t status = ch_engine_seal(engine, &segment);
     copy->report.lsn = ch_wal_durable_lsn(engine->wal);
-    return status < 0 ? status : copy_segments(copy, flushed_lsn, segment);
+#ifdef CH_FAULT_SNAPSHOT_OPEN_LOG_LEFT_OUT
+    segment = segment ? segment - 1 : 0;
+#endif
+    return status < 0 ? status : take_segments(copy, flushed_lsn, segment);
 }
 
 static ch_status_t
@@ -367,53 +376,182 @@ take_snapshot(copy_t *copy, ch_engine_t *engine)
     return status;
 }
 
+static ch_status_t
+check_name(const char *name)
+{
+    if (name_is_good(name))
+        return CH_OK;
+    return ch_fail(CH_ERR_INVALID,
+                   "a snapshot's name has letters, digits, '.', '_' and '-', at most "
+                   "%d, and no dot in front",
+                   CH_SNAPSHOT_NAME_MAX);
+}
+
+static char *
+snapshot_path(const ch_engine_t *engine, const char *name)
+{
+    char *all = ch_engine_path(engine->path, "snapshots");
+    char *path = ch_engine_path(all, name);
+    ch_free(all);
+    return path;
+}
+
+/* What is left of one that failed holds on to room. */
+static void
+clean_up(const copy_t *copy)
+{
+    if (!is_there(copy->fs, copy->to, "manifest") &&
+        ch_remove_database(copy->fs, copy->to) < 0) {
+        /* The next start, or the next of that name, does it. */
+    }
+}
+
+static ch_status_t
+snapshot_to(ch_engine_t *engine, const char *all, copy_t *copy)
+{
+    read_log(engine, 1);
+    ch_status_t status = ch_fs_mkdir(copy->fs, all);
+    if (status >= 0)
+        status = take_snapshot(copy, engine);
+    read_log(engine, -1);
+    if (status < 0 && status != CH_ERR_EXISTS)
+        clean_up(copy);
+    return status;
+}
+
 ch_status_t
 ch_engine_snapshot(ch_engine_t *engine, const char *name, ch_copy_report_t *report_out)
 {
-    if (!name_is_good(name))
-        return ch_fail(CH_ERR_INVALID,
-                       "a snapshot's name has letters, digits, '.', '_' and '-', at most "
-                       "%d, and no dot in front",
-                       CH_SNAPSHOT_NAME_MAX);
+    ch_status_t status = check_name(name);
+    if (status < 0)
+        return status;
     if (engine->closed || ch_engine_failed(engine))
         return ch_fail(CH_ERR_CLOSED, "engine: closed or failed");
     char *all = ch_engine_path(engine->path, "snapshots");
-    char *to = ch_engine_path(all, name);
-    copy_t copy = {.fs = engine->options.fs,
-                   .from = engine->path,
-                   .to = to,
-                   .live = true,
-                   .bytes = ch_alloc(STEP_BYTES)};
-    read_log(engine, 1);
-    ch_status_t status = ch_fs_mkdir(copy.fs, all);
-    if (status >= 0)
-        status = take_snapshot(&copy, engine);
-    read_log(engine, -1);
+    char *to = snapshot_path(engine, name);
+    int64_t began_ns = ch_clock_monotonic_ns(engine->options.clock);
+    copy_t copy = {
+        .fs = engine->options.fs, .from = engine->path, .to = to, .live = true};
+    (void)pthread_mutex_lock(&engine->snapshot_mutex);
+    status = snapshot_to(engine, all, &copy);
+    (void)pthread_mutex_unlock(&engine->snapshot_mutex);
     if (status >= 0) {
+        int64_t took_ns = ch_clock_monotonic_ns(engine->options.clock) - began_ns;
         *report_out = copy.report;
         ch_log(engine->options.log, CH_LOG_INFO, "engine", "snapshot",
-               "name=%s tables=%" PRIu64 " bytes_copied=%" PRIu64 " lsn=%" PRIu64, name,
-               copy.report.tables, copy.report.bytes_copied, copy.report.lsn);
+               "name=%s tables=%" PRIu64 " segments=%" PRIu64 " lsn=%" PRIu64
+               " took_ms=%" PRId64,
+               name, copy.report.tables, copy.report.segments, copy.report.lsn,
+               took_ns / 1000000);
     }
-    ch_free(copy.bytes);
     ch_free(to);
     ch_free(all);
     return status < 0 ? status : CH_OK;
+}
+
+/* ---- snapshots that are there ---- */
+
+typedef struct listing {
+    ch_engine_t *engine;
+    ch_snapshot_info_t *items;
+    size_t count;
+} listing_t;
+
+/* One that is being made, or cannot be read, is not told of. */
+static ch_status_t
+list_snapshot(void *context, const char *name)
+{
+    listing_t *listing = context;
+    ch_fs_t *fs = listing->engine->options.fs;
+    char *path = snapshot_path(listing->engine, name);
+    ch_session_map_t *sessions = ch_session_map_new();
+    ch_manifest_t *manifest = NULL;
+    if (name_is_good(name) && is_there(fs, path, "manifest") &&
+        ch_manifest_open(fs, path, 0, sessions, &manifest) == CH_OK) {
+        const ch_manifest_state_t *state = ch_manifest_state(manifest);
+        listing->items =
+            ch_realloc(listing->items, (listing->count + 1) * sizeof *listing->items);
+        ch_snapshot_info_t *info = &listing->items[listing->count++];
+        *info = (ch_snapshot_info_t){.tables = state->table_count};
+        (void)snprintf(info->name, sizeof info->name, "%s", name);
+        for (size_t i = 0; i < state->table_count; i++) {
+            info->bytes += state->tables[i].info.file_bytes;
+            info->points += state->tables[i].info.points;
+        }
+    }
+    ch_manifest_destroy(&manifest);
+    ch_session_map_destroy(&sessions);
+    ch_free(path);
+    return CH_OK;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+    return strcmp(((const ch_snapshot_info_t *)a)->name,
+                  ((const ch_snapshot_info_t *)b)->name);
+}
+
+ch_status_t
+ch_engine_snapshots(ch_engine_t *engine, ch_snapshot_info_t **list_out, size_t *count_out)
+{
+    char *all = ch_engine_path(engine->path, "snapshots");
+    listing_t listing = {.engine = engine};
+    ch_status_t status = CH_OK;
+    if (is_there(engine->options.fs, engine->path, "snapshots"))
+        status = ch_fs_list(engine->options.fs, all, list_snapshot, &listing);
+    ch_free(all);
+    if (status < 0) {
+        ch_free(listing.items);
+        return status;
+    }
+    if (listing.count > 1)
+        qsort(listing.items, listing.count, sizeof *listing.items, by_name);
+    *list_out = listing.items;
+    *count_out = listing.count;
+    return CH_OK;
+}
+
+static ch_status_t
+remove_snapshot(ch_engine_t *engine, const char *name, const char *path)
+{
+    ch_file_t *lock = NULL;
+    ch_fs_t *fs = engine->options.fs;
+    if (!is_there(fs, path, "manifest"))
+        return ch_fail(CH_NOT_FOUND, "there is no snapshot %s", name);
+    ch_status_t status = ch_engine_lock_for_reading(fs, path, &lock);
+    ch_fs_close(&lock);
+    return status < 0 ? status : ch_remove_database(fs, path);
+}
+
+ch_status_t
+ch_engine_snapshot_remove(ch_engine_t *engine, const char *name)
+{
+    ch_status_t status = check_name(name);
+    if (status < 0)
+        return status;
+    char *path = snapshot_path(engine, name);
+    (void)pthread_mutex_lock(&engine->snapshot_mutex);
+    status = remove_snapshot(engine, name, path);
+    (void)pthread_mutex_unlock(&engine->snapshot_mutex);
+    if (status == CH_OK)
+        ch_log(engine->options.log, CH_LOG_INFO, "engine", "snapshot_removed",
+               "name=%s reason=asked", name);
+    ch_free(path);
+    return status;
 }
 
 static ch_status_t
 clean_snapshot(void *context, const char *name)
 {
     ch_engine_t *engine = context;
-    char *all = ch_engine_path(engine->path, "snapshots");
-    char *path = ch_engine_path(all, name);
+    char *path = snapshot_path(engine, name);
     if (!is_there(engine->options.fs, path, "manifest")) {
         ch_status_t status = ch_remove_database(engine->options.fs, path);
         ch_log(engine->options.log, CH_LOG_WARN, "engine", "snapshot_removed",
                "name=%s reason=unfinished done=%d", name, status >= 0);
     }
     ch_free(path);
-    ch_free(all);
     return CH_OK;
 }
 
@@ -458,7 +596,7 @@ ch_copy_database(ch_fs_t *fs, const char *from, const char *to, const char *base
     if (status >= 0)
         status = take_tables(&copy, manifest, &image, &flushed_lsn);
     if (status >= 0)
-        status = copy_segments(&copy, flushed_lsn, UINT64_MAX);
+        status = take_segments(&copy, flushed_lsn, UINT64_MAX);
     if (status >= 0)
         status = finish(&copy, ch_manifest_state(manifest)->cluster, &image);
     if (status >= 0)

@@ -78,6 +78,12 @@ ch_fs_link(ch_fs_t *fs, const char *from, const char *to)
 }
 
 ch_status_t
+ch_fs_links(ch_fs_t *fs, const char *path, uint64_t *count_out)
+{
+    return fs->ops->links(fs, path, count_out);
+}
+
+ch_status_t
 ch_fs_unlink(ch_fs_t *fs, const char *path)
 {
     return fs->ops->unlink(fs, path);

@@ -206,6 +206,17 @@ posix_link(ch_fs_t *fs, const char *from, const char *to)
 }
 
 static ch_status_t
+posix_links(ch_fs_t *fs, const char *path, uint64_t *count_out)
+{
+    (void)fs;
+    struct stat about;
+    if (stat(path, &about) != 0)
+        return fail_errno("stat", path, errno);
+    *count_out = about.st_nlink;
+    return CH_OK;
+}
+
+static ch_status_t
 posix_mkdir(ch_fs_t *fs, const char *path)
 {
     (void)fs;
@@ -388,6 +399,7 @@ static const ch_fs_ops_t posix_ops = {
     .rename = posix_rename,
     .unlink = posix_unlink,
     .link = posix_link,
+    .links = posix_links,
     .mkdir = posix_mkdir,
     .sync_dir = posix_sync_dir,
     .hold_dir = posix_hold_dir,

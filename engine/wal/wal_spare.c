@@ -211,6 +211,18 @@ take_retired(ch_wal_t *wal, uint64_t lsn, ch_wal_sealed_t *sealed_out)
     return taken;
 }
 
+/* Not one that a snapshot has as well: it would be written over there too. */
+static bool
+is_shared(ch_wal_t *wal, const char *path)
+{
+    uint64_t names = 0;
+    bool shared = ch_fs_links(wal->options.fs, path, &names) < 0 || names > 1;
+#ifdef CH_FAULT_WAL_RECYCLES_SHARED
+    shared = false;
+#endif
+    return shared;
+}
+
 static bool
 may_recycle(ch_wal_t *wal, size_t already, uint64_t *number_out)
 {
@@ -228,7 +240,7 @@ retire_segment(ch_wal_t *wal, const ch_wal_sealed_t *sealed, ch_wal_numbers_t *r
     char path[CH_WAL_PATH_BYTES], spare_path[CH_WAL_PATH_BYTES];
     uint64_t spare;
     ch_wal_segment_path(wal->path, sealed->number, path);
-    if (!may_recycle(wal, recycled->count, &spare))
+    if (is_shared(wal, path) || !may_recycle(wal, recycled->count, &spare))
         return ch_fs_unlink(wal->options.fs, path);
     ch_wal_spare_path(wal->path, spare, spare_path);
     ch_status_t status = ch_fs_rename(wal->options.fs, path, spare_path);

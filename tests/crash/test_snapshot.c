@@ -8,20 +8,6 @@
 /* ---- helpers ---- */
 
 static void
-fill(ch_rig_t *rig, unsigned rounds)
-{
-    for (unsigned round = 0; round < rounds; round++) {
-        uint64_t ignored;
-        for (int i = 0; i < 20; i++)
-            ch_rig_append(rig, i % 2);
-        ch_rig_delete(rig, true);
-        assert_int_equal(ch_engine_sync(rig->engine), CH_OK);
-        if (round + 1 < rounds)
-            assert_int_equal(ch_engine_flush(rig->engine, &ignored), CH_OK);
-    }
-}
-
-static void
 assert_holds(ch_simfs_t *simfs, const ch_rig_t *rig, const char *dir, ch_model_t *model,
              ch_rng_t *rng)
 {
@@ -88,10 +74,10 @@ test_a_snapshot_stays_as_it_was(void **state)
     (void)state;
     ch_rig_t rig;
     ch_rig_init(&rig, ch_test_seed());
-    fill(&rig, 4);
+    ch_rig_fill(&rig, 4);
     ch_model_t *then = ch_model_copy(rig.model);
     snapshot(&rig, "monday");
-    fill(&rig, 6);
+    ch_rig_fill(&rig, 6);
     ch_copy_report_t report;
     assert_int_equal(ch_engine_snapshot(rig.engine, "monday", &report), CH_ERR_EXISTS);
     assert_holds(rig.simfs, &rig, "db/snapshots/monday", then, &rig.rng);
@@ -135,6 +121,42 @@ test_names_that_lead_elsewhere_are_refused(void **state)
     ch_rig_release(&rig);
 }
 
+/* Asked of the engine, which knows only whole ones. */
+static void
+test_snapshots_are_listed_and_removed(void **state)
+{
+    (void)state;
+    ch_rig_t rig;
+    ch_snapshot_info_t *infos = NULL;
+    size_t count = 9;
+    ch_rig_init(&rig, ch_test_seed());
+    ch_rig_fill(&rig, 3);
+    assert_int_equal(ch_engine_snapshots(rig.engine, &infos, &count), CH_OK);
+    assert_int_equal(count, 0);
+    ch_free(infos);
+    snapshot(&rig, "b");
+    snapshot(&rig, "a");
+    assert_int_equal(ch_fs_mkdir(rig.options.fs, "db/snapshots/half"), CH_OK);
+    assert_int_equal(ch_engine_snapshots(rig.engine, &infos, &count), CH_OK);
+    assert_int_equal(count, 2);
+    assert_string_equal(infos[0].name, "a");
+    assert_string_equal(infos[1].name, "b");
+    assert_true(infos[0].tables > 0 && infos[0].bytes > 0 && infos[0].points > 0);
+    ch_free(infos);
+    assert_int_equal(ch_engine_snapshot_remove(rig.engine, "c"), CH_NOT_FOUND);
+    assert_int_equal(ch_engine_snapshot_remove(rig.engine, "../db"), CH_ERR_INVALID);
+    ch_engine_t *other = NULL; /* in one of them a node was started */
+    ch_engine_options_t options = rig.options;
+    options.path = "db/snapshots/a";
+    assert_int_equal(ch_engine_open(&options, &other), CH_OK);
+    assert_int_equal(ch_engine_snapshot_remove(rig.engine, "a"), CH_ERR_BUSY);
+    ch_engine_destroy(&other);
+    assert_int_equal(ch_engine_snapshot_remove(rig.engine, "b"), CH_OK);
+    assert_false(exists(rig.simfs, "db/snapshots/b/manifest"));
+    ch_rig_restart(&rig);
+    ch_rig_release(&rig);
+}
+
 /* A backup of each day: the second costs what is new, both hold what they held, and a restored one goes
  * on as a database. */
 static void
@@ -150,12 +172,12 @@ test_backups_are_incremental_and_restore(void **state)
     ch_rig_open(&rig);
     ch_fs_t *fs = rig.options.fs;
     assert_int_equal(ch_fs_mkdir(fs, "backups"), CH_OK);
-    fill(&rig, 5);
+    ch_rig_fill(&rig, 5);
     snapshot(&rig, "a");
     ch_model_t *then = ch_model_copy(rig.model);
     assert_int_equal(ch_copy_database(fs, "db/snapshots/a", "backups/1", NULL, &first),
                      CH_OK);
-    fill(&rig, 2);
+    ch_rig_fill(&rig, 2);
     snapshot(&rig, "b");
     assert_int_equal(
         ch_copy_database(fs, "db/snapshots/b", "backups/2", "backups/1", &second), CH_OK);
@@ -177,7 +199,7 @@ test_backups_are_incremental_and_restore(void **state)
     rig.options.path = "restored";
     ch_rig_open(&rig);
     ch_model_compare(rig.model, rig.engine, &rig.rng, true);
-    fill(&rig, 2);
+    ch_rig_fill(&rig, 2);
     ch_rig_restart(&rig);
     ch_model_destroy(&then);
     ch_rig_release(&rig);
@@ -192,12 +214,12 @@ test_a_table_of_another_history_is_not_linked(void **state)
     ch_copy_report_t report;
     ch_rig_init(&rig, ch_test_seed());
     ch_fs_t *fs = rig.options.fs;
-    fill(&rig, 3);
+    ch_rig_fill(&rig, 3);
     snapshot(&rig, "a");
     assert_int_equal(ch_copy_database(fs, "db/snapshots/a", "other", NULL, &report),
                      CH_OK);
     uint64_t shared = report.tables;
-    fill(&rig, 3);
+    ch_rig_fill(&rig, 3);
     snapshot(&rig, "b");
     assert_int_equal(ch_copy_database(fs, "db/snapshots/b", "base", NULL, &report),
                      CH_OK);
@@ -234,7 +256,7 @@ test_a_directory_with_something_in_it_is_left_alone(void **state)
     ch_copy_report_t report;
     ch_rig_init(&rig, ch_test_seed());
     ch_fs_t *fs = rig.options.fs;
-    fill(&rig, 3);
+    ch_rig_fill(&rig, 3);
     snapshot(&rig, "a");
     assert_int_equal(ch_copy_database(fs, "db/snapshots/a", "x", NULL, &report), CH_OK);
     assert_int_equal(ch_fs_unlink(fs, "x/manifest"),
@@ -293,7 +315,7 @@ test_a_crash_leaves_a_whole_snapshot_or_none(void **state)
     (void)state;
     ch_rig_t rig;
     ch_rig_init(&rig, ch_test_seed());
-    fill(&rig, 4);
+    ch_rig_fill(&rig, 4);
     crash_t crash = {.rig = &rig, .dir = "db/snapshots/s", .model = rig.model};
     ch_simfs_observe(rig.simfs, CH_SIMFS_CHANGES, crash_here, &crash);
     snapshot(&rig, "s");
@@ -309,7 +331,7 @@ test_a_crash_leaves_a_whole_backup_or_none(void **state)
     ch_rig_t rig;
     ch_copy_report_t report;
     ch_rig_init(&rig, ch_test_seed());
-    fill(&rig, 4);
+    ch_rig_fill(&rig, 4);
     snapshot(&rig, "s");
     crash_t crash = {.rig = &rig, .dir = "backup", .model = rig.model};
     ch_simfs_observe(rig.simfs, CH_SIMFS_CHANGES, crash_here, &crash);
@@ -332,7 +354,7 @@ test_a_snapshot_that_fails_can_be_taken_again(void **state)
         ch_rig_t rig;
         ch_copy_report_t report;
         ch_rig_init(&rig, ch_test_seed() + nth);
-        fill(&rig, 3);
+        ch_rig_fill(&rig, 3);
         uint64_t ignored; /* what may fail for good is the log's: that is done before */
         assert_int_equal(ch_engine_seal(rig.engine, &ignored), CH_OK);
         ch_simfs_set_fault(rig.simfs, kinds, nth, CH_SIMFS_EIO);
@@ -345,7 +367,7 @@ test_a_snapshot_that_fails_can_be_taken_again(void **state)
                      exists(rig.simfs, "db/snapshots/t/manifest") ? "db/snapshots/t"
                                                                   : "db/snapshots/s",
                      rig.model, &rig.rng);
-        fill(&rig, 2);
+        ch_rig_fill(&rig, 2);
         ch_rig_restart(&rig);
         ch_rig_release(&rig);
     }
@@ -358,6 +380,7 @@ main(void)
         cmocka_unit_test(test_a_snapshot_stays_as_it_was),
         cmocka_unit_test(test_a_snapshot_of_nothing_is_a_database),
         cmocka_unit_test(test_names_that_lead_elsewhere_are_refused),
+        cmocka_unit_test(test_snapshots_are_listed_and_removed),
         cmocka_unit_test(test_backups_are_incremental_and_restore),
         cmocka_unit_test(test_a_table_of_another_history_is_not_linked),
         cmocka_unit_test(test_a_directory_with_something_in_it_is_left_alone),

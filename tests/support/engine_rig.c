@@ -166,3 +166,17 @@ ch_rig_restart(ch_rig_t *rig)
     ch_rig_open(rig);
     ch_rig_check(rig, durable);
 }
+
+void
+ch_rig_fill(ch_rig_t *rig, unsigned rounds)
+{
+    for (unsigned round = 0; round < rounds; round++) {
+        uint64_t ignored;
+        for (int i = 0; i < 20; i++)
+            ch_rig_append(rig, i % 2);
+        ch_rig_delete(rig, true);
+        assert_int_equal(ch_engine_sync(rig->engine), CH_OK);
+        if (round + 1 < rounds)
+            assert_int_equal(ch_engine_flush(rig->engine, &ignored), CH_OK);
+    }
+}

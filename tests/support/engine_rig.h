@@ -30,6 +30,10 @@ void ch_rig_append(ch_rig_t *rig, bool identified);
 /// Log a random delete; engine and model must agree on what it takes.
 void ch_rig_delete(ch_rig_t *rig, bool identified);
 
+/// Rounds of batches and a delete, all but the last one flushed: `rounds - 1` tables at least, and a log
+/// that has to be replayed.
+void ch_rig_fill(ch_rig_t *rig, unsigned rounds);
+
 /// A number of ch_engine_stats; fails the test when there is none of that name.
 double ch_rig_stat(ch_rig_t *rig, const char *name);
 

@@ -492,6 +492,20 @@ ch_simdisk_link(ch_simdisk_t *disk, const char *from, const char *to)
 }
 
 ch_status_t
+ch_simdisk_links(ch_simdisk_t *disk, const char *path, uint64_t *count_out)
+{
+    slot_t slot;
+    ch_simnode_t *node = find_slot(disk, path, &slot) ? slot_node(&slot) : NULL;
+    if (!node || !node->file)
+        return ch_fail(CH_ERR_IO, "links of %s: no such file", path);
+    *count_out = 0;
+    for (size_t i = 0; i < disk->node_count; i++)
+        for (size_t n = 0; n < disk->nodes[i]->live.count; n++)
+            *count_out += disk->nodes[i]->live.entries[n].node == node;
+    return CH_OK;
+}
+
+ch_status_t
 ch_simdisk_mkdir(ch_simdisk_t *disk, const char *path)
 {
     slot_t slot;

@@ -49,6 +49,8 @@ void ch_simdisk_unlock(ch_simnode_t *node);
 
 ch_status_t ch_simdisk_rename(ch_simdisk_t *disk, const char *from, const char *to);
 ch_status_t ch_simdisk_link(ch_simdisk_t *disk, const char *from, const char *to);
+/// How many live names a file has.
+ch_status_t ch_simdisk_links(ch_simdisk_t *disk, const char *path, uint64_t *count_out);
 /// A file or an empty directory.
 ch_status_t ch_simdisk_unlink(ch_simdisk_t *disk, const char *path);
 ch_status_t ch_simdisk_mkdir(ch_simdisk_t *disk, const char *path);

@@ -335,6 +335,17 @@ sim_link(ch_fs_t *fs, const char *from, const char *to)
     return end(simfs, CH_SIMFS_LINK, to, verdict, status);
 }
 
+/* Looks only: no fault strikes it. */
+static ch_status_t
+sim_links(ch_fs_t *fs, const char *path, uint64_t *count_out)
+{
+    ch_simfs_t *simfs = simfs_of(fs);
+    begin(simfs);
+    ch_status_t status = ch_simdisk_links(simfs->disk, path, count_out);
+    (void)pthread_mutex_unlock(&simfs->mutex);
+    return status;
+}
+
 static ch_status_t
 sim_mkdir(ch_fs_t *fs, const char *path)
 {
@@ -410,6 +421,7 @@ static const ch_fs_ops_t sim_ops = {
     .rename = sim_rename,
     .unlink = sim_unlink,
     .link = sim_link,
+    .links = sim_links,
     .mkdir = sim_mkdir,
     .sync_dir = sim_sync_dir,
     .list = sim_list,

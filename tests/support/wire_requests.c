@@ -191,6 +191,15 @@ request_delete(wire_builder_t *builder)
     send(builder, &request);
 }
 
+static void
+request_snapshot_remove(wire_builder_t *builder)
+{
+    ch_request_t request = request_of(CH_OP_SNAPSHOT);
+    request.snapshot = text("monday");
+    request.remove = true;
+    send(builder, &request);
+}
+
 #define BARE_REQUEST(name, op)                                                           \
     static void request_##name(wire_builder_t *builder)                                  \
     {                                                                                    \
@@ -228,6 +237,7 @@ const wire_message_t wire_requests[] = {
     {"compact", request_compact},
     {"seal", request_seal},
     {"snapshot", request_snapshot},
+    {"snapshot-remove", request_snapshot_remove},
     {"promote", request_promote},
     {"replicas", request_replicas},
     {NULL, NULL},

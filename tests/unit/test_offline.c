@@ -16,20 +16,6 @@ enum {
 /* ---- helpers ---- */
 
 static void
-fill(ch_rig_t *rig, unsigned rounds)
-{
-    for (unsigned round = 0; round < rounds; round++) {
-        uint64_t ignored;
-        for (int i = 0; i < 20; i++)
-            ch_rig_append(rig, i % 2);
-        ch_rig_delete(rig, true);
-        assert_int_equal(ch_engine_sync(rig->engine), CH_OK);
-        if (round + 1 < rounds)
-            assert_int_equal(ch_engine_flush(rig->engine, &ignored), CH_OK);
-    }
-}
-
-static void
 open_read_only(ch_rig_t *rig)
 {
     ch_engine_options_t options = rig->options;
@@ -97,7 +83,7 @@ static void
 make_closed(ch_rig_t *rig, uint64_t seed)
 {
     ch_rig_init(rig, seed);
-    fill(rig, 4);
+    ch_rig_fill(rig, 4);
     assert_int_equal(ch_engine_close(rig->engine), CH_OK);
     ch_engine_destroy(&rig->engine);
     ch_simfs_crash(rig->simfs, CH_SIMFS_KEEP_UNSYNCED, NULL);
@@ -112,7 +98,7 @@ test_reading_without_a_node_changes_nothing(void **state)
     (void)state;
     ch_rig_t rig;
     ch_rig_init(&rig, ch_test_seed());
-    fill(&rig, 4);
+    ch_rig_fill(&rig, 4);
     ch_engine_destroy(&rig.engine);
     ch_simfs_crash(rig.simfs, CH_SIMFS_KEEP_UNSYNCED, NULL);
     uint64_t changes = ch_simfs_count(rig.simfs, CHANGES);
@@ -208,7 +194,7 @@ test_the_end_that_a_kill_leaves_is_no_damage(void **state)
     ch_rig_t rig;
     findings_t findings = {.wanted = NULL};
     ch_rig_init(&rig, ch_test_seed());
-    fill(&rig, 4);
+    ch_rig_fill(&rig, 4);
     for (int i = 0; i < 10; i++)
         ch_rig_append(&rig, true);
     ch_engine_destroy(&rig.engine);

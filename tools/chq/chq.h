@@ -132,6 +132,7 @@ int chq_cmd_ping(chq_t *chq);
 int chq_cmd_flush(chq_t *chq);
 int chq_cmd_compact(chq_t *chq);
 int chq_cmd_seal(chq_t *chq);
+int chq_cmd_snapshot(chq_t *chq);
 int chq_cmd_export(chq_t *chq);
 int chq_cmd_verify(chq_t *chq);
 int chq_cmd_backup(chq_t *chq);

@@ -1,4 +1,5 @@
-/* cmd_ask.c - labels, ping, flush, compact, seal, stats, producers: short questions, answered as a list. */
+/* cmd_ask.c - labels, ping, flush, compact, seal, snapshot, stats, producers: short questions, answered as a
+ * list. */
 #include <inttypes.h>
 #include <msgpack.h>
 #include <stdlib.h>
@@ -220,4 +221,99 @@ int
 chq_cmd_seal(chq_t *chq)
 {
     return ask_plain(chq, "seal");
+}
+
+/* ---- snapshots */
+
+static void
+print_snapshot(chq_output_t *output, const char *name, const msgpack_object *value)
+{
+    char scratch[3][48];
+    chq_cell_t cells[4] = {chq_cell_text(name),
+                           number_cell(find(value, "tables"), scratch[0]),
+                           number_cell(find(value, "bytes"), scratch[1]),
+                           number_cell(find(value, "points"), scratch[2])};
+    chq_output_row(output, cells);
+}
+
+static int
+list_snapshots(chq_t *chq)
+{
+    static const char *const columns[] = {"name", "tables", "bytes", "points"};
+    return ask_map(chq, "snapshot", "snapshots", columns, 4, print_snapshot, "",
+                   "no snapshots");
+}
+
+static void
+pack_text(msgpack_packer *packer, const char *text)
+{
+    (void)msgpack_pack_str(packer, strlen(text));
+    (void)msgpack_pack_str_body(packer, text, strlen(text));
+}
+
+static cityhall_status_t
+ask_snapshot(const chq_t *chq, cityhall_reader_t *reader, const char *name, bool remove,
+             const void **reply_out, size_t *size_out)
+{
+    msgpack_sbuffer request;
+    msgpack_packer packer;
+    msgpack_sbuffer_init(&request);
+    msgpack_packer_init(&packer, &request, msgpack_sbuffer_write);
+    (void)msgpack_pack_map(&packer, 4);
+    pack_text(&packer, "op");
+    pack_text(&packer, "snapshot");
+    pack_text(&packer, "name");
+    pack_text(&packer, name);
+    pack_text(&packer, "remove");
+    (void)(remove ? msgpack_pack_true(&packer) : msgpack_pack_false(&packer));
+    pack_text(&packer, "timeout_ms");
+    (void)msgpack_pack_uint32(&packer, chq->timeout_ms);
+    cityhall_status_t status =
+        cityhall_reader_request(reader, request.data, request.size, reply_out, size_out);
+    msgpack_sbuffer_destroy(&request);
+    return status;
+}
+
+static void
+print_made(chq_output_t *output, const void *reply, size_t size)
+{
+    char name[128], path[4096], scratch[2][48];
+    size_t offset = 0;
+    msgpack_unpacked whole;
+    msgpack_unpacked_init(&whole);
+    if (msgpack_unpack_next(&whole, reply, size, &offset) == MSGPACK_UNPACK_SUCCESS) {
+        const msgpack_object *names[2] = {find(&whole.data, "name"),
+                                          find(&whole.data, "path")};
+        if (names[0] && names[1]) {
+            chq_cell_t cells[4] = {chq_cell_text(copy_text(names[0], name, sizeof name)),
+                                   chq_cell_text(copy_text(names[1], path, sizeof path)),
+                                   number_cell(find(&whole.data, "lsn"), scratch[0]),
+                                   number_cell(find(&whole.data, "tables"), scratch[1])};
+            chq_output_row(output, cells);
+        }
+    }
+    msgpack_unpacked_destroy(&whole);
+}
+
+int
+chq_cmd_snapshot(chq_t *chq)
+{
+    static const char *const columns[] = {"name", "path", "lsn", "tables"};
+    bool remove = chq_switch(chq, "remove");
+    chq_arguments(chq, remove ? 1 : 0, 1);
+    if (chq->argc == 0)
+        return list_snapshots(chq);
+    cityhall_reader_t *reader = chq_reader(chq);
+    const void *reply = NULL;
+    size_t size = 0;
+    cityhall_status_t status =
+        ask_snapshot(chq, reader, chq->argv[0], remove, &reply, &size);
+    if (status >= 0 && remove) {
+        cityhall_reader_destroy(&reader);
+        return CHQ_EXIT_OK;
+    }
+    chq_output_t *output = chq_output_new(stdout, chq->format, chq->color, columns, 4);
+    if (status >= 0)
+        print_made(output, reply, size);
+    return chq_finish(chq, &reader, &output, status, "no snapshot was made");
 }

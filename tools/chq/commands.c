@@ -96,6 +96,13 @@ const chq_command_t chq_commands[] = {
       {"precision", "UNIT", "line protocol: ns, us, ms or s (default ns)"},
       {"skip-bad", NULL, "pass over bad lines, count them"},
       {"resume", NULL, "go on where an earlier run of the same file ended"}}},
+    {"snapshot",
+     "[NAME]",
+     "keep the node's present state as snapshots/NAME in its data directory, or list "
+     "those",
+     "chq snapshot monday",
+     chq_cmd_snapshot,
+     {{"remove", NULL, "remove that snapshot"}}},
     {"backup",
      "NEWDIR",
      "copy the database in --data to a new directory, only what --base lacks",

@@ -43,6 +43,7 @@ typedef struct ch_fs_ops {
                           const char *path); /* a file or an empty directory */
     /* A second name for a file. CH_ERR_EXISTS; CH_ERR_UNSUPPORTED: not from here to there. */
     ch_status_t (*link)(ch_fs_t *fs, const char *from, const char *to);
+    ch_status_t (*links)(ch_fs_t *fs, const char *path, uint64_t *count_out);
     ch_status_t (*mkdir)(ch_fs_t *fs,
                          const char *path); /* CH_OK when it is there already */
     ch_status_t (*sync_dir)(ch_fs_t *fs, const char *path);
@@ -86,6 +87,8 @@ ch_status_t ch_fs_truncate(ch_file_t *file, uint64_t size) CH_MUST_CHECK;
 ch_status_t ch_fs_size(ch_file_t *file, uint64_t *size_out) CH_MUST_CHECK;
 ch_status_t ch_fs_rename(ch_fs_t *fs, const char *from, const char *to) CH_MUST_CHECK;
 ch_status_t ch_fs_link(ch_fs_t *fs, const char *from, const char *to) CH_MUST_CHECK;
+/// How many names the file has, this one counted.
+ch_status_t ch_fs_links(ch_fs_t *fs, const char *path, uint64_t *count_out) CH_MUST_CHECK;
 ch_status_t ch_fs_unlink(ch_fs_t *fs, const char *path) CH_MUST_CHECK;
 ch_status_t ch_fs_mkdir(ch_fs_t *fs, const char *path) CH_MUST_CHECK;
 ch_status_t ch_fs_sync_dir(ch_fs_t *fs, const char *path) CH_MUST_CHECK;

@@ -62,13 +62,15 @@ typedef struct ch_request {
     ch_bytes_t label; /* label_values */
     ch_bytes_t query; /* query */
     bool has_time, has_start, has_end, has_step, has_limit;
-    int64_t time;       /* INT64_MAX */
-    int64_t start, end; /* INT64_MIN, INT64_MAX */
-    int64_t step;       /* 0 */
-    uint64_t limit;     /* read: 1,000,000; series: UINT64_MAX */
-    ch_bytes_t cursor;  /* read: empty from the start */
-    bool form_table;    /* query: "form": "table" */
-    bool dry_run;       /* delete */
+    int64_t time;        /* INT64_MAX */
+    int64_t start, end;  /* INT64_MIN, INT64_MAX */
+    int64_t step;        /* 0 */
+    uint64_t limit;      /* read: 1,000,000; series: UINT64_MAX */
+    ch_bytes_t cursor;   /* read: empty from the start */
+    bool form_table;     /* query: "form": "table" */
+    bool dry_run;        /* delete */
+    ch_bytes_t snapshot; /* snapshot: its `name`; empty when absent */
+    bool remove;         /* snapshot */
     ch_text_t scratch;
 } ch_request_t;
 
