@@ -2,44 +2,8 @@
 
 #include "ch/alloc.h"
 #include "ch/series_key.h"
+#include "support/engine_model_state.h"
 #include "support/test.h"
-
-enum { BLOCKS_MAX = 4, CELLS_MAX = 256, SECOND = 1000000000 };
-
-typedef struct model_point {
-    uint64_t lsn;
-    uint64_t deleted_lsn; /* of the first delete that took it; 0: none */
-    uint32_t series;
-    int64_t time;
-    ch_value_t value; /* strings point into `texts` */
-} model_point_t;
-
-enum { ALL_SERIES = CH_MODEL_NAMES * CH_MODEL_LABELS };
-
-/* Which series a delete names, as the model sees it. */
-typedef struct model_delete {
-    bool names[ALL_SERIES];
-    int64_t start, end;
-} model_delete_t;
-
-struct ch_model {
-    model_delete_t fresh_delete;
-    ch_delete_t delete;
-    char match[128];
-    model_point_t *points; /* in order of lsn, then position */
-    size_t count, capacity;
-    char names[CH_MODEL_NAMES][32];
-    char labels[CH_MODEL_LABELS][64];
-    /* the batch at hand */
-    ch_batch_t batch;
-    ch_batch_block_t blocks[BLOCKS_MAX];
-    ch_bytes_t block_names[BLOCKS_MAX][CELLS_MAX], block_labels[BLOCKS_MAX][CELLS_MAX];
-    ch_values_t values[BLOCKS_MAX][16];
-    ch_value_t lists[BLOCKS_MAX][16][CELLS_MAX];
-    uint64_t packed[BLOCKS_MAX][16][CELLS_MAX], times[BLOCKS_MAX][CELLS_MAX];
-    model_point_t fresh[BLOCKS_MAX * 16 * CELLS_MAX];
-    size_t fresh_count;
-};
 
 static const char *const strings[] = {"", "up", "down",
                                       "a rather longer text than the others"};
@@ -307,6 +271,33 @@ ch_model_deleted(ch_model_t *model, uint64_t lsn)
             model->points[i].deleted_lsn = lsn;
 }
 
+void
+ch_model_retained(ch_model_t *model, int64_t cut, uint64_t lsn)
+{
+    for (uint32_t series = 0; series < ALL_SERIES; series++)
+        model->fresh_delete.names[series] = true;
+    model->fresh_delete.start = CH_TIME_MIN;
+    model->fresh_delete.end = cut;
+    ch_model_deleted(model, lsn);
+}
+
+void
+ch_model_prune(ch_model_t *model, uint64_t lsn)
+{
+    static size_t last[ALL_SERIES][CH_MODEL_SECONDS];
+    size_t kept = 0;
+    memset(last, 0xff, sizeof last);
+    for (size_t i = 0; i < model->count && model->points[i].lsn <= lsn; i++)
+        last[model->points[i].series][model->points[i].time / SECOND] = i;
+    for (size_t i = 0; i < model->count; i++) {
+        const model_point_t *point = &model->points[i];
+        bool gone = point->deleted_lsn && point->deleted_lsn <= lsn;
+        if (point->lsn > lsn || (!gone && last[point->series][point->time / SECOND] == i))
+            model->points[kept++] = *point;
+    }
+    model->count = kept;
+}
+
 /* Is the point gone as of a position? */
 static bool
 is_deleted(const model_point_t *point, uint64_t lsn)
@@ -316,22 +307,16 @@ is_deleted(const model_point_t *point, uint64_t lsn)
 
 /* ---- questions ---- */
 
-/* What the model holds of one series as of a position, by second. */
-typedef struct expected {
-    bool present[CH_MODEL_TIMES * 4];
-    ch_value_t value[CH_MODEL_TIMES * 4];
-    bool any;
-} expected_t;
-
-static void
-expect_series(const ch_model_t *model, uint32_t series, uint64_t lsn, expected_t *out)
+void
+ch_model_expect(const ch_model_t *model, uint32_t series, uint64_t lsn,
+                ch_model_series_t *out)
 {
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < model->count && model->points[i].lsn <= lsn; i++) {
         if (model->points[i].series != series)
             continue;
         int64_t second = model->points[i].time / SECOND;
-        assert_in_range(second, 0, CH_MODEL_TIMES * 4 - 1);
+        assert_in_range(second, 0, CH_MODEL_SECONDS - 1);
         if (is_deleted(&model->points[i], lsn))
             continue;
         out->present[second] = out->any = true;
@@ -343,14 +328,14 @@ void
 ch_model_count(const ch_model_t *model, uint64_t lsn, uint64_t *points_out,
                uint64_t *series_out)
 {
-    static expected_t expected;
+    static ch_model_series_t expected;
     *points_out = *series_out = 0;
     for (uint32_t series = 0; series < ALL_SERIES; series++) {
         uint64_t points = 0;
         if (!model->fresh_delete.names[series])
             continue;
-        expect_series(model, series, lsn, &expected);
-        for (int64_t second = 0; second < CH_MODEL_TIMES * 4; second++) {
+        ch_model_expect(model, series, lsn, &expected);
+        for (int64_t second = 0; second < CH_MODEL_SECONDS; second++) {
             model_point_t point = {.series = series, .time = second * SECOND};
             points += expected.present[second] && takes(&model->fresh_delete, &point);
         }
@@ -361,7 +346,8 @@ ch_model_count(const ch_model_t *model, uint64_t lsn, uint64_t *points_out,
 
 static void
 compare_read(const ch_source_t *source, const ch_series_ref_t *ref,
-             const expected_t *expected, int64_t start, int64_t end, size_t points_max)
+             const ch_model_series_t *expected, int64_t start, int64_t end,
+             size_t points_max)
 {
     ch_points_t points = {0};
     bool more = false;
@@ -370,7 +356,7 @@ compare_read(const ch_source_t *source, const ch_series_ref_t *ref,
         CH_OK);
     size_t at = 0;
     bool expect_more = false;
-    for (int64_t second = 0; second < CH_MODEL_TIMES * 4; second++) {
+    for (int64_t second = 0; second < CH_MODEL_SECONDS; second++) {
         if (!expected->present[second] || second * SECOND < start ||
             second * SECOND >= end)
             continue;
@@ -391,11 +377,11 @@ compare_read(const ch_source_t *source, const ch_series_ref_t *ref,
 
 static void
 compare_get(ch_view_t *view, ch_bytes_t name, ch_bytes_t labels,
-            const expected_t *expected, int64_t time)
+            const ch_model_series_t *expected, int64_t time)
 {
     int64_t newest = -1, got = 0;
     ch_value_t value;
-    for (int64_t second = 0; second < CH_MODEL_TIMES * 4; second++)
+    for (int64_t second = 0; second < CH_MODEL_SECONDS; second++)
         if (expected->present[second] && second * SECOND <= time)
             newest = second;
     ch_status_t status = ch_view_get(view, name, labels, time, &got, &value);
@@ -409,7 +395,7 @@ compare_get(ch_view_t *view, ch_bytes_t name, ch_bytes_t labels,
 /* Headers, where they answer at all, answer what a walk over the points says. */
 static void
 compare_summary(const ch_source_t *source, const ch_series_ref_t *ref,
-                const expected_t *expected, int64_t start, int64_t end)
+                const ch_model_series_t *expected, int64_t start, int64_t end)
 {
     ch_summary_t summary = {0};
     if (source->summarise(source->context, ref, start, end, &summary) != CH_OK)
@@ -417,7 +403,7 @@ compare_summary(const ch_source_t *source, const ch_series_ref_t *ref,
     uint64_t count = 0;
     double min = 0, max = 0, first = 0, last = 0;
     bool falls = false;
-    for (int64_t second = 0; second < CH_MODEL_TIMES * 4; second++) {
+    for (int64_t second = 0; second < CH_MODEL_SECONDS; second++) {
         if (!expected->present[second] || second * SECOND < start ||
             second * SECOND >= end)
             continue;
@@ -445,11 +431,11 @@ compare_summary(const ch_source_t *source, const ch_series_ref_t *ref,
 static void
 compare_series(ch_model_t *model, ch_view_t *view, ch_rng_t *rng, uint32_t series)
 {
-    static expected_t expected;
+    static ch_model_series_t expected;
     const ch_source_t *source = ch_view_source(view);
     ch_bytes_t name = ch_bytes_text(model->names[series / CH_MODEL_LABELS]);
     ch_bytes_t labels = ch_bytes_text(model->labels[series % CH_MODEL_LABELS]);
-    expect_series(model, series, ch_view_lsn(view), &expected);
+    ch_model_expect(model, series, ch_view_lsn(view), &expected);
     char text[128];
     snprintf(text, sizeof text, "{__name__=\"%.*s\"%s%.*s}", (int)name.size, name.data,
              labels.size ? "," : ",host=\"\"", (int)labels.size, labels.data);
@@ -516,12 +502,13 @@ ch_model_compare(ch_model_t *model, ch_engine_t *engine, ch_rng_t *rng, bool eve
     else
         compare_series(model, view, rng, (uint32_t)ch_rng_below(rng, all));
     compare_names(model, view);
+    ch_model_compare_queries(model, view, rng);
     ch_view_destroy(&view);
 }
 
 static bool
 read_agrees(const ch_source_t *source, const ch_series_ref_t *ref,
-            const expected_t *expected)
+            const ch_model_series_t *expected)
 {
     ch_points_t points = {0};
     bool more = false;
@@ -529,7 +516,7 @@ read_agrees(const ch_source_t *source, const ch_series_ref_t *ref,
                                       SIZE_MAX, &points, &more);
     size_t at = 0;
     bool agrees = true;
-    for (int64_t second = 0; status >= 0 && agrees && second < CH_MODEL_TIMES * 4;
+    for (int64_t second = 0; status >= 0 && agrees && second < CH_MODEL_SECONDS;
          second++) {
         if (!expected->present[second])
             continue;
@@ -545,7 +532,7 @@ read_agrees(const ch_source_t *source, const ch_series_ref_t *ref,
 bool
 ch_model_agrees_or_errs(ch_model_t *model, ch_engine_t *engine)
 {
-    static expected_t expected;
+    static ch_model_series_t expected;
     ch_view_t *view = NULL;
     bool agrees = ch_view_open(engine, &view) == CH_OK;
     for (uint32_t series = 0; agrees && series < CH_MODEL_NAMES * CH_MODEL_LABELS;
@@ -554,12 +541,12 @@ ch_model_agrees_or_errs(ch_model_t *model, ch_engine_t *engine)
         ch_bytes_t labels = ch_bytes_text(model->labels[series % CH_MODEL_LABELS]);
         int64_t time;
         ch_value_t value;
-        expect_series(model, series, ch_view_lsn(view), &expected);
+        ch_model_expect(model, series, ch_view_lsn(view), &expected);
         ch_status_t status = ch_view_get(view, name, labels, CH_TIME_MAX, &time, &value);
         agrees = status < 0 || (status == CH_OK) == expected.any;
         if (agrees && status == CH_OK)
             agrees = time % SECOND == 0 && time >= 0 &&
-                     time < CH_MODEL_TIMES * 4LL * SECOND &&
+                     time < (int64_t)CH_MODEL_SECONDS * SECOND &&
                      expected.present[time / SECOND] &&
                      ch_value_equal(value, expected.value[time / SECOND]);
         ch_series_list_t list = {0};

@@ -8,7 +8,12 @@
 #include "ch/engine.h"
 #include "ch/rng.h"
 
-enum { CH_MODEL_NAMES = 6, CH_MODEL_LABELS = 5, CH_MODEL_TIMES = 400 };
+enum {
+    CH_MODEL_NAMES = 6,
+    CH_MODEL_LABELS = 5,
+    CH_MODEL_TIMES = 400,
+    CH_MODEL_SECONDS = CH_MODEL_TIMES * 4 /* none is later */
+};
 
 typedef struct ch_model ch_model_t;
 
@@ -33,6 +38,13 @@ const ch_delete_t *ch_model_delete(ch_model_t *model, ch_rng_t *rng,
 /// The delete last made was logged under `lsn`.
 void ch_model_deleted(ch_model_t *model, uint64_t lsn);
 
+/// Retention took everything before `cut`, under `lsn`.
+void ch_model_retained(ch_model_t *model, int64_t cut, uint64_t lsn);
+
+/// Forget what no view and no crash will show again: points that were overwritten or deleted up to `lsn`,
+/// which is durable.
+void ch_model_prune(ch_model_t *model, uint64_t lsn);
+
 /// What the delete last made takes of the records up to `lsn`: points, and series that lose some.
 void ch_model_count(const ch_model_t *model, uint64_t lsn, uint64_t *points_out,
                     uint64_t *series_out);
@@ -40,8 +52,8 @@ void ch_model_count(const ch_model_t *model, uint64_t lsn, uint64_t *points_out,
 /// Records above `lsn` never happened (a crash took them).
 void ch_model_cut(ch_model_t *model, uint64_t lsn);
 
-/// Compare reads, gets, selects and label lists of the engine with the model as of the view's lsn,
-/// for a random selection of questions; fails the test with words on a difference.
+/// Compare reads, gets, selects, label lists and aggregates of the engine with the model as of the view's
+/// lsn, for a random selection of questions; fails the test with words on a difference.
 void ch_model_compare(ch_model_t *model, ch_engine_t *engine, ch_rng_t *rng,
                       bool everything);
 

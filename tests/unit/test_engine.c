@@ -4,56 +4,6 @@
 #include "support/engine_rig.h"
 #include "support/test.h"
 
-/* Merge everything; then every table is of the last level, and none is left to merge. */
-static void
-compact_all(ch_rig_t *rig)
-{
-    uint64_t lsn;
-    assert_int_equal(ch_engine_compact(rig->engine, &lsn), CH_OK);
-    assert_int_equal(ch_engine_compacted_lsn(rig->engine), lsn);
-    assert_int_equal(ch_rig_stat(rig, "sst.tables"), ch_rig_stat(rig, "sst.tables_3"));
-    assert_int_equal(ch_rig_stat(rig, "compaction.debt_bytes"), 0);
-    assert_int_equal(ch_rig_stat(rig, "engine.tombstones"), 0);
-    ch_model_compare(rig->model, rig->engine, &rig->rng, true);
-}
-
-/* Goal: whatever happens in whatever order, answers are those of the arrays. */
-static void
-test_random_operations_match_the_model(void **state)
-{
-    (void)state;
-    uint64_t seed = ch_test_seed();
-    const char *given = getenv("CH_MODEL_STEPS");
-    int steps = given ? atoi(given) : 3000;
-    static ch_rig_t rig;
-    ch_rig_init(&rig, seed);
-    for (int step = 0; step < steps; step++) {
-        uint64_t choice = ch_rng_below(&rig.rng, 1000), ignored;
-        if (choice < 560)
-            ch_rig_append(&rig, ch_rng_below(&rig.rng, 2));
-        else if (choice < 600)
-            ch_rig_delete(&rig, ch_rng_below(&rig.rng, 2));
-        else if (choice < 800)
-            assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
-        else if (choice < 940)
-            ch_model_compare(rig.model, rig.engine, &rig.rng, false);
-        else if (choice < 960)
-            assert_int_equal(ch_engine_work(rig.engine), CH_OK);
-        else if (choice < 973)
-            assert_int_equal(ch_engine_flush(rig.engine, &ignored), CH_OK);
-        else if (choice < 975)
-            compact_all(&rig);
-        else if (choice < 990)
-            assert_int_equal(ch_engine_seal(rig.engine, &ignored), CH_OK);
-        else if (choice < 996)
-            ch_rig_crash(&rig, (ch_simfs_crash_t)ch_rng_below(&rig.rng, 3));
-        else
-            ch_rig_restart(&rig);
-    }
-    ch_rig_restart(&rig);
-    ch_rig_release(&rig);
-}
-
 /* A batch that is not durable is not seen; then all of it is. */
 static void
 test_reads_see_durable_data_only(void **state)
@@ -781,7 +731,6 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_see_durable_data_only),
-        cmocka_unit_test(test_random_operations_match_the_model),
         cmocka_unit_test(test_a_view_stops_at_its_deadline),
         cmocka_unit_test(test_series_limit_refuses_new_names_only),
         cmocka_unit_test(test_unasked_batches_are_not_remembered),
