@@ -7,7 +7,8 @@ piece of work, files in the page cache. The rivals keep a point under a key of 1
 series, time), the value takes 8; the texts of the series are left out of their files.
 
 Sections: insert, size, read, miss, latency, overwrite, put, start. `growth` (only when named) shows how the
-figures grow from 1 M to 100 M points and, with --plots, draws them.
+figures grow from 1 M to 100 M points and, with --plots, draws them. A directory is measured as it lies there
+after closing its store in order, every file of it, as blocks of the disk.
 """
 
 import argparse
@@ -34,9 +35,12 @@ class Sizes:
         self.steps = 60 if quick else STEPS
         self.rival_steps = 30 if quick else STEPS // 10
         self.one_batches = 20 if quick else 2592
+        self.during_batches = 100 if quick else 20000
+        self.rival_during_batches = 20 if quick else 1000
         self.wide_hosts = 200 if quick else 10000
         self.puts = 500 if quick else 1000000
         self.keys = 100 if quick else 10000
+        self.overwrite_steps = 26 if quick else 2592
         self.looks = 100 if quick else 100000
         self.rounds = 1 if quick else 5
         self.memtable_kib = 64 if quick else 1024
@@ -75,42 +79,82 @@ def insert(sizes, names):
     return rows
 
 
-def size_row(title, names, reach, work):
-    """work(store, path) fills a directory and returns what it saw."""
-    values = {}
+def sizes_of(title, names, reach, work):
+    """work(store, path, then) fills a directory and returns what it saw."""
+    flushed, merged, tables, written = {}, {}, {}, {}
     for store in names:
         with folder() as path:
-            points = work(store, path)["points"]
-            values[store] = stores.disk_bytes(path) / points
-    return Row(title, "%.3f", values, False, reach)
+            points = work(store, path, "flush")["points"]
+            flushed[store] = stores.disk_bytes(path) / points
+        with folder() as path:
+            seen = work(store, path, "compact")
+            merged[store] = stores.disk_bytes(path) / points
+            tables[store] = stores.table_bytes(path) / points
+            written[store] = seen["written_bytes"] / points
+    return [Row(title + ", compacted: bytes a point", "%.3f", merged, False, reach),
+            Row("... tables alone", "%.3f", tables, False),
+            Row("... as flushed, whole directory", "%.3f", flushed, False),
+            Row("... written, per byte on disk in the end", "%.2f", {s: written[s] / merged[s] for s in names}, False),
+            Row("... written, per byte given (16 a point)", "%.2f", {s: written[s] / 16 for s in names}, False)]
 
 
 def size(sizes, names):
-    """Whole directory after closing it in order, less what ours holds in reserve for a full disk."""
-    rows = [size_row("100 hosts x 10 metrics x 3 days: bytes a point", names, at_most(0.30),
-                     lambda store, path: run("insert", store, path, steps=sizes.of(store), then="compact")),
-            size_row("10,000 hosts x 10 metrics x 26 steps", names, at_most(2.0),
-                     lambda store, path: run("insert", store, path, hosts=sizes.wide_hosts, steps=26, then="compact"))]
+    """Everything is written as it comes, then merged as far as it can be."""
+    def devops(**options):
+        return lambda store, path, then: run("insert", store, path, then=then, keep_tables=store == OURS and then == "flush",
+                                             **{name: value(store) for name, value in options.items()})
+
+    rows = sizes_of("100 hosts x 10 metrics x 3 days", names, at_most(0.30), devops(steps=sizes.of))
+    rows += sizes_of("10,000 hosts x 10 metrics x 26 steps", names, at_most(2.0),
+                     devops(hosts=lambda _: sizes.wide_hosts, steps=lambda _: 26))
     files = sorted(glob.glob(os.path.join(NAB, "*/*.csv")))
     if files:
-        rows.append(size_row("NAB, %d real series" % len(files), names, at_most(1.5),
-                             lambda store, path: run("nab", store, path, files, then="compact")))
+        rows += sizes_of("NAB, %d real series" % len(files), names, at_most(1.5),
+                         lambda store, path, then: run("nab", store, path, files, then=then))
     else:
         print("(no NAB data in %s: left out)\n" % NAB)
     return rows
 
 
-def read(sizes, names):
-    rows = []
-    seen = {}
+def saved(work, names):
+    """What a merge of everything saves, percent: of the tables alone, of the whole directory."""
+    tables, whole = {}, {}
     for store in names:
         with folder() as path:
-            run("insert", store, path, steps=sizes.of(store), then="flush")
-            seen[store] = run("read", store, path, steps=sizes.of(store), rounds=sizes.rounds if store == OURS else 1)
-    rows.append(Row("series read whole, as flushed: M points/s", "%.0f",
-                    {s: r["points"] / r["seconds"] / 1e6 for s, r in seen.items()}, True, at_least(1000)))
-    rows.append(Row("mean of a series from chunk headers (rivals read it): us", "%.2f",
-                    {s: r["mean_us"] for s, r in seen.items()}, False, below(20)))
+            work(store, path)
+            before = stores.table_bytes(path), stores.disk_bytes(path)
+            run("compact", store, path, keep_tables=True)
+            tables[store] = 100 * (1 - stores.table_bytes(path) / before[0])
+            whole[store] = 100 * (1 - stores.disk_bytes(path) / before[1])
+    return tables, whole
+
+
+def overwrite(sizes, names):
+    """Ten rounds over the same keys, a table each; of ten equal rounds one stays, so more than 90 % only comes of what a
+    merge packs better. LevelDB merges before it is asked."""
+    texts = saved(lambda store, path: run("put", store, path, count=sizes.keys, rounds=ROUNDS, keep_tables=True), names)
+    numbers = saved(lambda store, path: run("overwrite", store, path, steps=sizes.overwrite_steps, rounds=ROUNDS,
+                                            keep_tables=True), names)
+    return [Row("devops data ten times over, other values: tables saved, %", "%.1f", numbers[0], True, at_least(97)),
+            Row("... of the whole directory", "%.1f", numbers[1], True),
+            Row("keys of 16 bytes, texts of 100: tables saved, %", "%.1f", texts[0], True, at_least(97)),
+            Row("... of the whole directory", "%.1f", texts[1], True)]
+
+
+def read(sizes, names):
+    """One thread. As flushed: no table was merged; the rivals as they come."""
+    def look(store, then):
+        with folder() as path:
+            run("insert", store, path, steps=sizes.of(store), then=then, keep_tables=store == OURS and then == "flush")
+            return run("read", store, path, steps=sizes.of(store), rounds=sizes.rounds if store == OURS else 1)
+
+    rows = []
+    for then, title, reach in (("flush", "as flushed", 1000), ("compact", "compacted", 200)):
+        seen = {store: look(store, then) for store in names}
+        rows += [Row("series read whole, %s: M points/s" % title, "%.0f",
+                     {s: r["points"] / r["seconds"] / 1e6 for s, r in seen.items()}, True, at_least(reach)),
+                 Row("... mean of a series from chunk headers (rivals read it): us", "%.2f",
+                     {s: r["mean_us"] for s, r in seen.items()}, False, below(20))]
     return rows
 
 
@@ -150,7 +194,25 @@ def latency(sizes, names):
             Row("... p99 ms", "%.3f", p99, False, below(2)),
             Row("write, flush inline: p50 ms", "%.3f", {OURS: alone[OURS]["p50"]}, False),
             Row("... p99 ms", "%.3f", {OURS: alone[OURS]["p99"]}, False),
-            Row("... times that in the background", "%.2f", {OURS: alone[OURS]["p99"] / p99[OURS]}, True)]
+            Row("... times that in the background", "%.2f", {OURS: alone[OURS]["p99"] / p99[OURS]}, True)] + merging(sizes, names)
+
+
+def merging(sizes, names):
+    """Beside a merge of everything there is; new data comes until it has ended. Memtables of 64 MiB."""
+    seen = {}
+    for store in names:
+        with folder() as path:
+            seen[store] = run("during", store, path, steps=sizes.of(store), synced=True, keep_tables=True,
+                              batches=sizes.during_batches if store == OURS else sizes.rival_during_batches)
+    alone, during = ({s: r[key]["p99"] for s, r in seen.items()} for key in ("alone_ms", "during_ms"))
+    factor = {s: during[s] / alone[s] for s in seen}
+    return [Row("write, no merge under way: p50 ms", "%.3f", {s: r["alone_ms"]["p50"] for s, r in seen.items()}, False),
+            Row("... p99 ms", "%.3f", alone, False),
+            Row("write while everything is merged: p50 ms", "%.3f", {s: r["during_ms"]["p50"] for s, r in seen.items()}, False),
+            Row("... p99 ms", "%.3f", during, False),
+            Row("... times that without a merge", "%.2f", factor, False, at_most(2)),
+            Row("... writes seen", "%d", {s: r["during_ms"]["count"] for s, r in seen.items()}, True),
+            Row("... seconds of the merge", "%.2f", {s: r["compact_seconds"] for s, r in seen.items()}, False)]
 
 
 def put(sizes, names):
@@ -191,37 +253,40 @@ def start(sizes, names):
             Row("... as the load stood: s", "%.3f", peak, False, below(0.4))]
 
 
-def grow(store, steps):
+def grow(store, steps, then):
     points = steps * 1000
     with folder() as path:
-        seen = run("insert", store, path, steps=steps, in_flight=64, synced=True, then="flush")
+        seen = run("insert", store, path, steps=steps, in_flight=64, synced=True, then=then)
         after = run("read", store, path, steps=steps)
         figures = {"insert": seen["points"] / seen["seconds"], "cpu": seen["all_cpu_seconds"] / points * 1e6,
                    "disk": stores.disk_bytes(path) / points, "written": seen["written_bytes"] / points,
                    "read": after["points"] / after["seconds"], "mean": after["mean_us"]}
+        figures["amplification"] = figures["written"] / figures["disk"]
     with folder() as path:
-        left_by_kill(store, path, steps)
+        left_by_kill(store, path, steps, then=then if then == "compact" else None)
         figures["start"] = run("start", store, path, steps=steps)["seconds"]
     return figures
 
 
 GROWTH = [("insert", "durable inserts", "points/s"), ("cpu", "CPU of inserting, flushes and merges included", "s per M points"),
           ("disk", "disk", "bytes a point"), ("written", "written to files", "bytes a point"),
+          ("amplification", "bytes written per byte on disk", "times"),
           ("read", "whole series read", "points/s"), ("mean", "mean of a whole series", "us"),
           ("start", "start after SIGKILL", "s")]
 
 
 def growth(sizes, names, plots):
+    """As it comes, with the merges that come by themselves; and once everything was merged."""
     lines = {key: {} for key, _, _ in GROWTH}
     rows = []
-    for store in names:
+    for store, then, title in [(s, t, s + m) for s in names for t, m in (("flush", ""), ("compact", ", compacted"))]:
         for steps in sizes.growth:
             if store != OURS and steps > sizes.rival_growth:
                 break
-            figures = grow(store, steps)
-            rows.append([store, "%g" % (steps / 1e3)] + ["%.4g" % figures[key] for key, _, _ in GROWTH])
+            figures = grow(store, steps, then)
+            rows.append([title, "%g" % (steps / 1e3)] + ["%.4g" % figures[key] for key, _, _ in GROWTH])
             for key, _, _ in GROWTH:
-                lines[key].setdefault(store, []).append((steps * 1000.0, figures[key]))
+                lines[key].setdefault(title, []).append((steps * 1000.0, figures[key]))
     report.table(["store", "M points"] + ["%s, %s" % (title, unit) for _, title, unit in GROWTH], rows)
     for key, title, unit in GROWTH if plots else ():
         os.makedirs(plots, exist_ok=True)
@@ -229,7 +294,8 @@ def growth(sizes, names, plots):
             file.write(svg.Plot(title[0].upper() + title[1:], "points stored", unit, lines[key]).svg())
 
 
-SECTIONS = {"insert": insert, "size": size, "read": read, "miss": miss, "latency": latency, "put": put, "start": start}
+SECTIONS = {"insert": insert, "size": size, "read": read, "miss": miss, "latency": latency, "overwrite": overwrite,
+            "put": put, "start": start}
 
 
 def main():

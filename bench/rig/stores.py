@@ -14,7 +14,6 @@ PROGRAM = os.path.join(harness.BIN_DIR, "store_bench")
 TABLE_PROGRAM = os.path.join(harness.BIN_DIR, "bench_sstable")
 TIMEOUT_S = 600
 OURS, RIVALS = "cityhall", ("rocksdb", "leveldb")
-RESERVE_FILES = servers.CityHall.reserve_files
 
 
 def command(what, store, path, files=(), **options):
@@ -60,8 +59,8 @@ def names():
 
 
 def disk_bytes(path):
-    """All files of a store but what ours holds in reserve for a full disk."""
-    return servers.disk_bytes(path, RESERVE_FILES)
+    """All files of a store."""
+    return servers.disk_bytes(path)
 
 
 def table_bytes(path):

@@ -43,8 +43,8 @@ ch_written_bytes(void)
 }
 
 /* In order of time: one step of a group of hosts after the other, or a block of steps of each host. */
-static ch_slab_t
-slab_at(const ch_work_t *work, uint64_t number)
+ch_slab_t
+ch_work_slab(const ch_work_t *work, uint64_t number)
 {
     const ch_devops_t *devops = &work->devops;
     const bool table = work->column == 1;
@@ -57,19 +57,18 @@ slab_at(const ch_work_t *work, uint64_t number)
                       .step_count = work->column};
     if (slab.host_first + slab.host_count > devops->hosts)
         slab.host_count = devops->hosts - slab.host_first;
-    if (slab.step_first + slab.step_count > devops->steps)
+    if (slab.step_first < devops->steps &&
+        slab.step_first + slab.step_count > devops->steps)
         slab.step_count = devops->steps - slab.step_first;
     return slab;
 }
 
-static uint64_t
-slab_count(const ch_work_t *work)
+uint64_t
+ch_work_slabs(const ch_work_t *work)
 {
     const uint32_t group = work->column == 1 ? HOSTS_A_BATCH : 1;
     const uint64_t groups = (work->devops.hosts + group - 1) / group;
-    const uint64_t all =
-        groups * ((work->devops.steps + work->column - 1) / work->column);
-    return work->batches && work->batches < all ? work->batches : all;
+    return groups * ((work->devops.steps + work->column - 1) / work->column);
 }
 
 static void *
@@ -82,7 +81,7 @@ insert_alone(void *context)
         uint64_t number = __atomic_fetch_add(&job->next, 1, __ATOMIC_RELAXED);
         if (number >= job->slabs)
             return NULL;
-        const ch_slab_t slab = slab_at(job->work, number);
+        const ch_slab_t slab = ch_work_slab(job->work, number);
         int64_t spent = -ch_now_ns();
         store->wait(job->store, store->write(job->store, &slab));
         ch_samples_add(&worker->samples, spent + ch_now_ns());
@@ -107,7 +106,7 @@ insert_ahead(worker_t *worker)
         }
         if (number >= job->slabs)
             continue;
-        const ch_slab_t slab = slab_at(job->work, number);
+        const ch_slab_t slab = ch_work_slab(job->work, number);
         begins[slot] = ch_now_ns();
         tickets[slot] = store->write(job->store, &slab);
         worker->points += ch_slab_points(&slab);
@@ -138,15 +137,17 @@ end(const ch_work_t *work, void *store)
 {
     if (strcmp(work->then, "flush") == 0 || strcmp(work->then, "compact") == 0)
         work->store->flush(store);
-    if (strcmp(work->then, "compact") == 0 && work->store->compact)
+    if (strcmp(work->then, "compact") == 0)
         work->store->compact(store);
 }
 
 void
 ch_work_insert(const ch_work_t *work)
 {
-    job_t job = {.work = work, .slabs = slab_count(work)};
+    job_t job = {.work = work, .slabs = ch_work_slabs(work)};
     worker_t worker = {.job = &job};
+    if (work->batches && work->batches < job.slabs)
+        job.slabs = work->batches;
     if (work->in_flight > IN_FLIGHT_MAX)
         ch_store_die("at most %d batches in flight", IN_FLIGHT_MAX);
     job.store = work->store->open(&work->options);
@@ -183,8 +184,6 @@ void
 ch_work_compact(const ch_work_t *work)
 {
     void *store = work->store->open(&work->options);
-    if (!work->store->compact)
-        ch_store_die("%s cannot compact", work->store->name);
     int64_t spent = -ch_now_ns();
     work->store->compact(store);
     spent += ch_now_ns();

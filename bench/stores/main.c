@@ -16,8 +16,8 @@ typedef struct options {
 static void
 usage(void)
 {
-    fputs("usage: store_bench insert|nab|put|miss|read|start|compact STORE DIRECTORY "
-          "[OPTION..] [FILE..]\n"
+    fputs("usage: store_bench insert|during|overwrite|nab|put|miss|read|start|compact "
+          "STORE DIRECTORY [OPTION..] [FILE..]\n"
           "  data     --hosts N --steps N --seed N\n"
           "  batches  --column STEPS --batches N --in-flight N --synced\n"
           "  store    --inline --keep-tables --no-filter --memtable-kib N\n"
@@ -85,10 +85,12 @@ run(const char *what, options_t *options)
         const char *name;
         void (*run)(const ch_work_t *work);
         bool devops;
-    } works[] = {{"insert", ch_work_insert, true},   {"nab", ch_work_nab, false},
-                 {"put", ch_work_put, false},        {"miss", ch_work_miss, false},
-                 {"read", ch_work_read, true},       {"start", ch_work_start, true},
-                 {"compact", ch_work_compact, false}};
+    } works[] = {
+        {"insert", ch_work_insert, true},   {"nab", ch_work_nab, false},
+        {"put", ch_work_put, false},        {"miss", ch_work_miss, false},
+        {"read", ch_work_read, true},       {"start", ch_work_start, true},
+        {"during", ch_work_during, true},   {"overwrite", ch_work_overwrite, true},
+        {"compact", ch_work_compact, false}};
     for (size_t i = 0; i < sizeof works / sizeof *works; i++)
         if (strcmp(what, works[i].name) == 0) {
             if (works[i].devops)

@@ -51,7 +51,7 @@ ch_work_put(const ch_work_t *work)
             work->store->flush(store);
     }
     cpu += ch_cpu_seconds();
-    if (strcmp(work->then, "compact") == 0 && work->store->compact)
+    if (strcmp(work->then, "compact") == 0)
         work->store->compact(store);
     work->store->close(store);
     printf(

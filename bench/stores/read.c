@@ -134,7 +134,7 @@ ch_work_nab(const ch_work_t *work)
         count += points.count;
     }
     work->store->flush(store);
-    if (strcmp(work->then, "compact") == 0 && work->store->compact)
+    if (strcmp(work->then, "compact") == 0)
         work->store->compact(store);
     work->store->close(store);
     ch_points_release(&points);

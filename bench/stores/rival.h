@@ -8,6 +8,7 @@
  */
 #include "store.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,8 @@ typedef struct rival {
     RIVAL(writeoptions_t) * write;
     RIVAL(readoptions_t) * read;
     RIVAL(iterator_t) * iterator; /* between read_begin and read_end */
+    pthread_t compacter;          /* from compact_begin until compacted says true */
+    bool compact_ended;           /* atomic */
 } rival_t;
 
 static void rival_options(rival_t *rival, const ch_store_options_t *options);
@@ -94,7 +97,7 @@ rival_write(void *store, const ch_slab_t *slab)
     for (uint32_t s = slab->step_first; s < slab->step_first + slab->step_count; s++)
         for (uint32_t h = slab->host_first; h < slab->host_first + slab->host_count;
              h++) {
-            const uint8_t *from = ch_devops_values(slab->devops, s, h);
+            const uint8_t *from = ch_slab_values(slab, s, h);
             for (uint32_t f = 0; f < CH_DEVOPS_FIELDS; f++) {
                 int64_t value = from[f];
                 point_key(key, (uint64_t)h * CH_DEVOPS_FIELDS + f, ch_devops_time(s));
@@ -157,6 +160,36 @@ rival_compact(void *store)
 {
     rival_t *rival = store;
     RIVAL(compact_range)(rival->db, NULL, 0, NULL, 0);
+}
+
+static void *
+compact_beside(void *store)
+{
+    rival_t *rival = store;
+    rival_compact(rival);
+    __atomic_store_n(&rival->compact_ended, true, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+static uint64_t
+rival_compact_begin(void *store)
+{
+    rival_t *rival = store;
+    rival->compact_ended = false;
+    if (pthread_create(&rival->compacter, NULL, compact_beside, rival) != 0)
+        ch_store_die("no thread");
+    return 0;
+}
+
+static bool
+rival_compacted(void *store, uint64_t ticket)
+{
+    rival_t *rival = store;
+    (void)ticket;
+    if (!__atomic_load_n(&rival->compact_ended, __ATOMIC_ACQUIRE))
+        return false;
+    (void)pthread_join(rival->compacter, NULL);
+    return true;
 }
 
 static int64_t
@@ -242,7 +275,8 @@ rival_read_end(void *store)
         .name = RIVAL_NAME, .concurrent = true, .open = rival_open,                      \
         .close = rival_close, .write = rival_write, .wait = rival_wait,                  \
         .write_series = rival_write_series, .put = rival_put, .has = rival_has,          \
-        .flush = rival_flush, .compact = rival_compact, .newest = rival_newest,          \
-        .read_begin = rival_read_begin, .read = rival_read, .mean = rival_mean,          \
-        .read_end = rival_read_end                                                       \
+        .flush = rival_flush, .compact = rival_compact,                                  \
+        .compact_begin = rival_compact_begin, .compacted = rival_compacted,              \
+        .newest = rival_newest, .read_begin = rival_read_begin, .read = rival_read,      \
+        .mean = rival_mean, .read_end = rival_read_end                                   \
     }

@@ -15,7 +15,17 @@
 typedef struct ch_slab {
     const ch_devops_t *devops;
     uint32_t host_first, host_count, step_first, step_count;
+    uint32_t values_ahead; /* so many steps: other values at the same times */
 } ch_slab_t;
+
+/// The ten values of a host at one of the slab's steps. Behind its last step the data comes again, at new
+/// times.
+static inline const uint8_t *
+ch_slab_values(const ch_slab_t *slab, uint32_t step, uint32_t host)
+{
+    return ch_devops_values(slab->devops,
+                            (step + slab->values_ahead) % slab->devops->steps, host);
+}
 
 static inline uint32_t
 ch_slab_points(const ch_slab_t *slab)
@@ -28,7 +38,7 @@ typedef struct ch_store_options {
     bool
         synced; /* each write waits for the disk: in wait() where there is one, else in write() */
     bool inline_work;        /* the writer flushes by itself; ours only */
-    bool keep_tables;        /* no merging of tables; not LevelDB's choice */
+    bool keep_tables;        /* merge no tables unasked; not LevelDB's choice */
     bool no_filter;          /* open without filters; not ours */
     uint64_t memtable_bytes; /* 0: 64 MiB */
 } ch_store_options_t;
@@ -49,7 +59,11 @@ typedef struct ch_store_ops {
     void (*put)(void *store, ch_bytes_t key, ch_bytes_t text);
     bool (*has)(void *store, ch_bytes_t key);
     void (*flush)(void *store);
-    void (*compact)(void *store); /* NULL: it cannot */
+    /* Merge all tables there are, as far as they can be. */
+    void (*compact)(void *store);
+    /* The same while the caller goes on writing: `compacted` tells of the ticket when it is done. */
+    uint64_t (*compact_begin)(void *store);
+    bool (*compacted)(void *store, uint64_t ticket);
     /* The newest value of a series of the devops data; false: none. */
     bool (*newest)(void *store, const ch_devops_t *devops, uint32_t host, uint32_t field,
                    int64_t *value_out);

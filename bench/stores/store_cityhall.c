@@ -53,6 +53,8 @@ own_open(const ch_store_options_t *options)
     engine.memory_limit = UINT64_C(4)
                           << 30; /* a series of each short put is kept in memory */
     engine.limits.series = 100000000;
+    if (options->keep_tables)
+        engine.compaction_flushes = 0;
     if (options->memtable_bytes)
         engine.memtable_bytes = options->memtable_bytes;
     engine.on_progress = on_progress;
@@ -117,7 +119,7 @@ write_table(own_t *own, const ch_slab_t *slab)
     field_names(slab->devops, texts, names);
     for (uint32_t h = 0; h < slab->host_count; h++) {
         const uint32_t host = slab->host_first + h;
-        const uint8_t *from = ch_devops_values(slab->devops, slab->step_first, host);
+        const uint8_t *from = ch_slab_values(slab, slab->step_first, host);
         labels[h] = ch_bytes(slab->devops->host[host].labels,
                              slab->devops->host[host].labels_size);
         for (uint32_t f = 0; f < CH_DEVOPS_FIELDS; f++)
@@ -150,7 +152,7 @@ write_columns(own_t *own, const ch_slab_t *slab)
     field_names(slab->devops, texts, names);
     for (uint32_t s = 0; s < slab->step_count; s++) {
         const uint8_t *from =
-            ch_devops_values(slab->devops, slab->step_first + s, slab->host_first);
+            ch_slab_values(slab, slab->step_first + s, slab->host_first);
         for (uint32_t f = 0; f < CH_DEVOPS_FIELDS; f++)
             packed[f][s] = from[f];
     }
@@ -250,19 +252,49 @@ own_has(void *store, ch_bytes_t key)
     return status == CH_OK;
 }
 
+/* Until a position that the engine moves in the background has reached `lsn`. */
+static void
+wait_until(own_t *own, uint64_t (*position)(const ch_engine_t *engine), uint64_t lsn,
+           const char *what)
+{
+    (void)pthread_mutex_lock(&own->mutex);
+    while (position(own->engine) < lsn) {
+        if (ch_engine_failed(own->engine))
+            ch_store_die("%s: %s", what, ch_engine_held_reason(own->engine));
+        (void)pthread_cond_wait(&own->moved, &own->mutex);
+    }
+    (void)pthread_mutex_unlock(&own->mutex);
+}
+
 static void
 own_flush(void *store)
 {
     own_t *own = store;
     uint64_t lsn = 0;
     must(ch_engine_flush(own->engine, &lsn), "flush");
-    (void)pthread_mutex_lock(&own->mutex);
-    while (ch_engine_flushed_lsn(own->engine) < lsn) {
-        if (ch_engine_failed(own->engine))
-            ch_store_die("flush: %s", ch_engine_held_reason(own->engine));
-        (void)pthread_cond_wait(&own->moved, &own->mutex);
-    }
-    (void)pthread_mutex_unlock(&own->mutex);
+    wait_until(own, ch_engine_flushed_lsn, lsn, "flush");
+}
+
+static uint64_t
+own_compact_begin(void *store)
+{
+    own_t *own = store;
+    uint64_t lsn = 0;
+    must(ch_engine_compact(own->engine, &lsn), "compact");
+    return lsn;
+}
+
+static bool
+own_compacted(void *store, uint64_t ticket)
+{
+    own_t *own = store;
+    return ch_engine_compacted_lsn(own->engine) >= ticket;
+}
+
+static void
+own_compact(void *store)
+{
+    wait_until(store, ch_engine_compacted_lsn, own_compact_begin(store), "compact");
 }
 
 static bool
@@ -353,6 +385,9 @@ const ch_store_ops_t ch_store_cityhall = {.name = "cityhall",
                                           .put = own_put,
                                           .has = own_has,
                                           .flush = own_flush,
+                                          .compact = own_compact,
+                                          .compact_begin = own_compact_begin,
+                                          .compacted = own_compacted,
                                           .newest = own_newest,
                                           .read_begin = own_read_begin,
                                           .read = own_read,

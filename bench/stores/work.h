@@ -32,8 +32,17 @@ void ch_work_miss(const ch_work_t *work);
 void ch_work_read(const ch_work_t *work);
 /// Open and answer a first question.
 void ch_work_start(const ch_work_t *work);
+/// Insert the devops data and flush; then insert more of it, at new times, each batch until it is durable:
+/// `batches` with no merge under way, and as many as a merge of everything takes to end.
+void ch_work_during(const ch_work_t *work);
+/// Insert the devops data `rounds` times at the same times with other values, a flush behind each round.
+void ch_work_overwrite(const ch_work_t *work);
 /// Open, merge all there is, close.
 void ch_work_compact(const ch_work_t *work);
+
+/// A batch of the data, numbered in order of time; those behind the data's end repeat it at later times.
+ch_slab_t ch_work_slab(const ch_work_t *work, uint64_t number);
+uint64_t ch_work_slabs(const ch_work_t *work);
 
 /// What this process has handed to write calls so far.
 uint64_t ch_written_bytes(void);

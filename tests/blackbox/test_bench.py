@@ -47,13 +47,17 @@ class BenchTest(unittest.TestCase):
         self.assertGreater(rows.count(""), 5, rows)
         self.assertIn("unsynced, M points/s", rows)
         self.assertIn("... as the load stood: s", rows)
+        self.assertIn("series read whole, compacted: M points/s", rows)
+        self.assertIn("write while everything is merged: p50 ms", rows)
+        self.assertIn("devops data ten times over, other values: tables saved, %", rows)
 
     def test_growth_is_drawn(self):
         with tempfile.TemporaryDirectory() as folder:
             rows = self.bench("engine", "growth", "--plots", folder)
             self.assertGreater(rows.count("cityhall"), 1, rows)
+            self.assertEqual(rows.count("cityhall, compacted"), rows.count("cityhall"), rows)
             plots = sorted(os.listdir(folder))
-            self.assertEqual(len(plots), 7, plots)
+            self.assertEqual(len(plots), 8, plots)
             for plot in plots:
                 xml.etree.ElementTree.parse(os.path.join(folder, plot))
 
