@@ -107,6 +107,9 @@ test_mixtures_come_back_bit_for_bit(void **state)
     }
 }
 
+/* What is promised is the mean of a set; of eight walks it was met on most seeds only. */
+enum { SIZE_SERIES = 32 };
+
 static void
 test_sizes_are_those_promised(void **state)
 {
@@ -114,12 +117,13 @@ test_sizes_are_those_promised(void **state)
     for (size_t set = 0; set < ch_float_set_count; set++) {
         double total = 0, small = 0, dense_total = 0;
         size_t dense;
-        for (int series = 0; series < 8; series++) {
+        for (int series = 0; series < SIZE_SERIES; series++) {
             ch_float_sets[set].fill(&f->rng, f->v, 4096);
-            total += (double)round_trip(f, f->v, 4096, &dense) / 4096 / 8;
-            dense_total += (double)dense / 4096 / 8;
+            total += (double)round_trip(f, f->v, 4096, &dense) / 4096 / SIZE_SERIES;
+            dense_total += (double)dense / 4096 / SIZE_SERIES;
             for (int part = 0; part < 10; part++)
-                small += (double)round_trip(f, f->v + 26 * part, 26, &dense) / 26 / 80;
+                small += (double)round_trip(f, f->v + 26 * part, 26, &dense) / 26 / 10 /
+                         SIZE_SERIES;
         }
         printf("%-20s %.3f bytes/value, %.3f dense, %.3f in columns of 26\n",
                ch_float_sets[set].name, total, dense_total, small);
