@@ -27,7 +27,7 @@
 
 /* docs/format/catalogue.md, "Header of a part". */
 enum {
-    CATALOGUE_VERSION = 1,
+    CATALOGUE_VERSION = 2,
     KIND_IMAGE = 1,
     KIND_ADDED = 2,
     HEADER_MAGIC = 0,
@@ -110,8 +110,8 @@ part_get(const ch_engine_t *engine, ch_stream_reader_t *in, uint32_t kind,
     if (ch_load_u64(header + HEADER_MAGIC) != CATALOGUE_MAGIC)
         return ch_fail(CH_ERR_CORRUPT, "not a catalogue");
     uint32_t version = ch_load_u32(header + HEADER_VERSION);
-    if (version > CATALOGUE_VERSION)
-        return ch_fail(CH_ERR_VERSION, "format version %u; this program reads up to %d",
+    if (version != CATALOGUE_VERSION)
+        return ch_fail(CH_ERR_VERSION, "format version %u; this program reads version %d",
                        version, CATALOGUE_VERSION);
     const ch_manifest_state_t *state = ch_manifest_state(engine->manifest);
     *part_out = (part_t){.kind = ch_load_u32(header + HEADER_KIND),

@@ -178,6 +178,13 @@ save_name(const saving_t *saving, uint32_t id)
     pthread_rwlock_unlock(&saving->index->lock);
     ch_stream_put_u32(saving->out, count);
     ch_stream_put_u32(saving->out, sorted);
+    pair_t before = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        const pair_t pair = pairs[i];
+        pairs[i].labels_id -= before.labels_id; /* mod 2^32 */
+        pairs[i].series -= before.series;
+        before = pair;
+    }
     ch_stream_put(saving->out, pairs, count * sizeof *pairs);
     ch_free(pairs);
 }
@@ -377,6 +384,10 @@ load_name(const loading_t *loading, uint32_t id)
     pair_t *pairs = ch_alloc(((size_t)count + 1) * sizeof *pairs);
     status = ch_stream_get(loading->in, pairs, count * sizeof *pairs);
     bool good = sorted <= count;
+    for (uint32_t i = 1; status >= 0 && i < count; i++) {
+        pairs[i].labels_id += pairs[i - 1].labels_id;
+        pairs[i].series += pairs[i - 1].series;
+    }
     for (uint32_t i = 0; status >= 0 && good && i < count; i++)
         good = pairs[i].labels_id < loading->label_sets &&
                pairs[i].series < loading->series &&

@@ -489,9 +489,11 @@ ch_series_table_save(const ch_series_table_t *table, ch_series_mark_t from,
 {
     texts_save(&table->names, from.names, to.names, out);
     texts_save(&table->labels, from.labels, to.labels, out);
+    uint64_t before = 0;
     for (uint32_t id = from.series; id < to.series; id++) {
-        uint64_t pair = record_at(&table->series.records, id);
-        ch_stream_put(out, &pair, sizeof pair);
+        uint64_t pair = record_at(&table->series.records, id), more = pair - before;
+        ch_stream_put(out, &more, sizeof more); /* mostly what it was some series ago */
+        before = pair;
     }
 }
 
@@ -582,17 +584,18 @@ static ch_status_t
 pairs_load(ch_series_table_t *self, ch_series_mark_t from, ch_series_mark_t to,
            ch_stream_reader_t *in)
 {
-    uint64_t pairs[512];
+    uint64_t pairs[512], pair = 0;
     for (uint32_t id = from.series; id < to.series;) {
         uint32_t left = to.series - id, count = left < 512 ? left : 512;
         ch_status_t status = ch_stream_get(in, pairs, count * sizeof *pairs);
         if (status < 0)
             return status;
         for (uint32_t i = 0; i < count; i++, id++) {
-            if (pairs[i] >> 32 >= to.names || (uint32_t)pairs[i] >= to.labels)
+            pair += pairs[i];
+            if (pair >> 32 >= to.names || (uint32_t)pair >= to.labels)
                 return ch_fail(CH_ERR_CORRUPT, "series %u has texts that are not there",
                                id);
-            (void)record_add(&self->series.records, pairs[i]);
+            (void)record_add(&self->series.records, pair);
         }
     }
     slots_fill(&self->series, from.series, pair_hash);

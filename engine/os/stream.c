@@ -1,5 +1,7 @@
 #include "os/stream.h"
 
+#include <snappy-c.h>
+
 #include "ch/alloc.h"
 #include "ch/checksum.h"
 #include "ch/coding.h"
@@ -7,18 +9,24 @@
 /* docs/format/catalogue.md, "Pieces". */
 enum {
     PIECE_CHECK = 0, /* u32, of all that follows in the piece */
-    PIECE_SIZE = 4,  /* u32, bytes of content; the top bit marks the last piece */
+    PIECE_SIZE = 4,  /* u32, bytes of content as stored, and two bits above */
     PIECE_HEADER = 8,
     PIECE_CONTENT_MAX = 256 << 10,
 };
 
-#define PIECE_LAST UINT32_C(0x80000000)
+#define PIECE_LAST UINT32_C(0x80000000)   /* of the stream */
+#define PIECE_SNAPPY UINT32_C(0x40000000) /* compressed: it took less room so */
+
+/* Snappy's copies bring 64 bytes for 3 at most. */
+#define EXPANSION_MAX UINT64_C(32)
 
 struct ch_stream_writer {
     ch_file_t *file;
     uint64_t at, seed;
     size_t used; /* content bytes of the open piece */
     ch_status_t status;
+    size_t packed_bytes;
+    uint8_t *packed; /* scratch: header and compressed content */
     uint8_t piece[PIECE_HEADER + PIECE_CONTENT_MAX];
 };
 
@@ -28,6 +36,7 @@ struct ch_stream_reader {
     size_t next, size; /* content bytes of the piece: handed out, there */
     bool last;
     uint8_t piece[PIECE_HEADER + PIECE_CONTENT_MAX];
+    uint8_t content[PIECE_CONTENT_MAX];
 };
 
 static uint32_t
@@ -46,12 +55,16 @@ ch_stream_writer_new(ch_file_t *file, uint64_t offset, uint64_t seed)
     writer->seed = seed;
     writer->used = 0;
     writer->status = CH_OK;
+    writer->packed_bytes = PIECE_HEADER + snappy_max_compressed_length(PIECE_CONTENT_MAX);
+    writer->packed = ch_alloc(writer->packed_bytes);
     return writer;
 }
 
 void
 ch_stream_writer_destroy(ch_stream_writer_t **writer)
 {
+    if (*writer)
+        ch_free((*writer)->packed);
     ch_free(*writer);
     *writer = NULL;
 }
@@ -59,13 +72,21 @@ ch_stream_writer_destroy(ch_stream_writer_t **writer)
 static void
 write_piece(ch_stream_writer_t *writer, uint32_t mark)
 {
-    size_t size = PIECE_HEADER + writer->used;
-    ch_store_u32(writer->piece + PIECE_SIZE, (uint32_t)writer->used | mark);
-    ch_store_u32(writer->piece + PIECE_CHECK,
-                 piece_check(writer->piece, writer->used, writer->seed, writer->at));
+    uint8_t *piece = writer->piece;
+    size_t size = writer->used, packed = writer->packed_bytes - PIECE_HEADER;
+    if (snappy_compress((const char *)piece + PIECE_HEADER, size,
+                        (char *)writer->packed + PIECE_HEADER, &packed) == SNAPPY_OK &&
+        packed < size) {
+        piece = writer->packed;
+        size = packed;
+        mark |= PIECE_SNAPPY;
+    }
+    ch_store_u32(piece + PIECE_SIZE, (uint32_t)size | mark);
+    ch_store_u32(piece + PIECE_CHECK, piece_check(piece, size, writer->seed, writer->at));
     if (writer->status >= 0)
-        writer->status = ch_fs_write(writer->file, writer->at, writer->piece, size);
-    writer->at += size;
+        writer->status =
+            ch_fs_write(writer->file, writer->at, piece, PIECE_HEADER + size);
+    writer->at += PIECE_HEADER + size;
     writer->used = 0;
 }
 
@@ -122,29 +143,58 @@ ch_stream_reader_destroy(ch_stream_reader_t **reader)
     *reader = NULL;
 }
 
+/* From `size` bytes as stored to reader->content. */
+static ch_status_t
+unpack(ch_stream_reader_t *reader, size_t size, bool packed)
+{
+    const char *from = (const char *)reader->piece + PIECE_HEADER;
+    size_t length = sizeof reader->content;
+    if (packed &&
+        snappy_uncompress(from, size, (char *)reader->content, &length) != SNAPPY_OK)
+        return ch_fail(CH_ERR_CORRUPT, "cannot be decompressed at offset %llu",
+                       (unsigned long long)reader->at);
+    if (!packed)
+        memcpy(reader->content, from, size);
+    reader->size = packed ? length : size;
+    return CH_OK;
+}
+
+static ch_status_t
+mismatch(const ch_stream_reader_t *reader)
+{
+    return ch_fail(CH_ERR_CORRUPT, "checksum mismatch at offset %llu",
+                   (unsigned long long)reader->at);
+}
+
 /* The header is trusted for its size alone, and only within the file, before the check. */
 static ch_status_t
 read_piece(ch_stream_reader_t *reader)
 {
+    uint8_t *piece = reader->piece;
     uint64_t left = reader->at < reader->file_bytes ? reader->file_bytes - reader->at : 0;
     if (reader->last || left < PIECE_HEADER)
         return ch_fail(CH_ERR_CORRUPT, "ends early at offset %llu",
                        (unsigned long long)reader->at);
-    size_t most = left < sizeof reader->piece ? (size_t)left : sizeof reader->piece;
-    ch_status_t status = ch_fs_read_exact(reader->file, reader->at, reader->piece, most);
+    ch_status_t status = ch_fs_read_exact(reader->file, reader->at, piece, PIECE_HEADER);
     if (status < 0)
         return status;
-    uint32_t field = ch_load_u32(reader->piece + PIECE_SIZE);
-    size_t size = field & ~PIECE_LAST;
-    if (size > most - PIECE_HEADER ||
-        ch_load_u32(reader->piece + PIECE_CHECK) !=
-            piece_check(reader->piece, size, reader->seed, reader->at))
-        return ch_fail(CH_ERR_CORRUPT, "checksum mismatch at offset %llu",
-                       (unsigned long long)reader->at);
+    uint32_t field = ch_load_u32(piece + PIECE_SIZE);
+    size_t size = field & ~(PIECE_LAST | PIECE_SNAPPY);
+    if (size > left - PIECE_HEADER || size > PIECE_CONTENT_MAX)
+        return mismatch(reader);
+    status = ch_fs_read_exact(reader->file, reader->at + PIECE_HEADER,
+                              piece + PIECE_HEADER, size);
+    if (status < 0)
+        return status;
+    if (ch_load_u32(piece + PIECE_CHECK) !=
+        piece_check(piece, size, reader->seed, reader->at))
+        return mismatch(reader);
+    status = unpack(reader, size, (field & PIECE_SNAPPY) != 0);
+    if (status < 0)
+        return status;
     reader->at += PIECE_HEADER + size;
     reader->last = (field & PIECE_LAST) != 0;
     reader->next = 0;
-    reader->size = size;
     return CH_OK;
 }
 
@@ -159,7 +209,7 @@ ch_stream_get(ch_stream_reader_t *reader, void *to, size_t size)
                 return status;
         }
         size_t there = reader->size - reader->next, part = size < there ? size : there;
-        memcpy(at, reader->piece + PIECE_HEADER + reader->next, part);
+        memcpy(at, reader->content + reader->next, part);
         reader->next += part;
         at += part;
         size -= part;
@@ -182,7 +232,7 @@ ch_stream_left(const ch_stream_reader_t *reader)
 {
     uint64_t behind =
         reader->at < reader->file_bytes ? reader->file_bytes - reader->at : 0;
-    return behind + (reader->size - reader->next);
+    return behind * EXPANSION_MAX + (reader->size - reader->next);
 }
 
 ch_status_t

@@ -1,5 +1,6 @@
 /// A long run of bytes in a file, written once from front to back and read so, in checked pieces
-/// (docs/format/catalogue.md, "Pieces"). What a reader hands out has been checked before.
+/// (docs/format/catalogue.md, "Pieces"), each compressed where that makes it smaller. What a reader hands
+/// out has been checked before.
 ///
 /// Threads  each belongs to one.
 #ifndef CH_OS_STREAM_H
