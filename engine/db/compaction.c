@@ -329,11 +329,8 @@ merge_windows(compaction_t *compaction)
     ch_status_t status = CH_OK;
     bool more = earliest_from(compaction, INT64_MIN, &time);
     while (more && status == CH_OK) {
-        uint32_t level =
-            plan->level ? plan->level
-                        : ch_compaction_level_of(&compaction->policy, plan->newest, time);
-        ch_compaction_window_t window =
-            ch_compaction_window(&compaction->policy, level, time);
+        const ch_compaction_window_t window =
+            ch_compaction_plan_window(&compaction->policy, plan, time);
         status = merge_window(compaction, &window);
         more =
             window.last < INT64_MAX && earliest_from(compaction, window.last + 1, &time);

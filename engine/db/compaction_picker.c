@@ -34,6 +34,7 @@ ch_compaction_policy_default(void)
         .flushed_bytes = 256ull << 20,
         .flushes_max = 16,
         .runs_max = 8,
+        .joined_bytes = 1 << 20,
     };
 }
 
@@ -135,7 +136,44 @@ home_of(const picker_t *picker, const ch_compaction_table_t *table)
         level = CH_COMPACTION_LEVEL_LAST;
     if (level < table->level)
         level = table->level;
-    return ch_compaction_window(picker->policy, level, table->time_min);
+    ch_compaction_window_t home =
+        ch_compaction_window(picker->policy, level, table->time_min);
+    if (home.last <
+        table->time_max) /* several windows of the last level, left together */
+        home.last = ch_compaction_window(picker->policy, level, table->time_max).last;
+    return home;
+}
+
+static bool
+is_last(const homed_t *homed)
+{
+    return homed->home.level == CH_COMPACTION_LEVEL_LAST;
+}
+
+/* Homes of the last level that overlap are one, for some table reaches over both. Takes and leaves them
+ * sorted. */
+static void
+join_homes(picker_t *picker)
+{
+    homed_t *all = picker->homed;
+    for (size_t from = 0, to; from < picker->homed_count; from = to) {
+        int64_t first = all[from].home.first, last = all[from].home.last;
+        to = from + 1;
+        if (!is_last(&all[from]))
+            continue;
+        for (; to < picker->homed_count &&
+               (!is_last(&all[to]) || all[to].home.first <= last);
+             to++)
+            if (is_last(&all[to]) && all[to].home.last > last)
+                last = all[to].home.last;
+        for (size_t i = from; i < to; i++)
+            if (is_last(&all[i])) {
+                all[i].home.first = first;
+                all[i].home.last = last;
+            }
+    }
+    qsort_r(all, picker->homed_count, sizeof *all, by_home,
+            (void *)(uintptr_t)picker->tables);
 }
 
 static void
@@ -159,6 +197,9 @@ sort_tables(picker_t *picker)
     qsort_r(picker->flushes, picker->flush_count, sizeof *picker->flushes, by_age,
             tables);
     qsort_r(picker->homed, picker->homed_count, sizeof *picker->homed, by_home, tables);
+#ifndef CH_FAULT_PICKER_HOMES_APART
+    join_homes(picker);
+#endif
 }
 
 /* ---- proposals ---- */
@@ -444,6 +485,19 @@ ch_compaction_pick(const ch_compaction_policy_t *policy,
     ch_free(picker.chosen);
     *plan_out = picker.plan;
     return picker.plan.inputs != NULL;
+}
+
+ch_compaction_window_t
+ch_compaction_plan_window(const ch_compaction_policy_t *policy,
+                          const ch_compaction_plan_t *plan, int64_t time)
+{
+    if (plan->level == CH_COMPACTION_LEVEL_LAST && plan->bytes <= policy->joined_bytes)
+        return (ch_compaction_window_t){
+            .level = plan->level, .first = INT64_MIN, .last = INT64_MAX};
+    return ch_compaction_window(
+        policy,
+        plan->level ? plan->level : ch_compaction_level_of(policy, plan->newest, time),
+        time);
 }
 
 void

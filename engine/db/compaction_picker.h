@@ -4,6 +4,9 @@
 ///           one window of that level (2 h, 1 d, 1 w); windows are aligned to the epoch and nested. How
 ///           large a window is follows from the age of its data against the newest data there is,
 ///           never from a clock.
+/// Small     a merge of little data to the last level leaves its windows together: years of a few
+///           points a day would be a table a week, each mostly its own head. A window of the last
+///           level is then as long as such tables reach; once more lies in it, it falls apart again.
 /// Runs      the tables of a window that have the same lsn range are one *run*: what one merge
 ///           wrote, cut by key where it grew too large. A window may hold several runs, one
 ///           above the other (docs/adr/0004-runs-in-a-window.md).
@@ -38,11 +41,12 @@ typedef struct ch_compaction_policy {
     uint32_t flushes_max;   /* taken by one merge */
     uint32_t runs_max;      /* in a window, then they are merged whatever their sizes */
     bool apply_deletes;     /* tables that lack some are written anew */
+    uint64_t joined_bytes;  /* inputs of the last level up to this are not cut by time */
     uint64_t
         requested_lsn; /* what begins at or below it goes to the last level; 0: none */
 } ch_compaction_policy_t;
 
-/// The defaults: 2 h, 1 d, 1 w; 4 flushes or 256 MiB; 8 runs.
+/// The defaults: 2 h, 1 d, 1 w; 4 flushes or 256 MiB; 8 runs; 1 MiB left together.
 ch_compaction_policy_t ch_compaction_policy_default(void);
 
 typedef struct ch_compaction_window {
@@ -74,6 +78,11 @@ typedef struct ch_compaction_plan {
 bool ch_compaction_pick(const ch_compaction_policy_t *policy,
                         const ch_compaction_table_t *tables, size_t count,
                         ch_compaction_plan_t *plan_out);
+
+/// The window that the merge of a plan writes data of `time` into.
+ch_compaction_window_t ch_compaction_plan_window(const ch_compaction_policy_t *policy,
+                                                 const ch_compaction_plan_t *plan,
+                                                 int64_t time);
 void ch_compaction_plan_release(ch_compaction_plan_t *plan);
 
 #endif

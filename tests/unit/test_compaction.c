@@ -124,6 +124,34 @@ test_overwritten_points_give_their_room_back(void **state)
     ch_rig_release(&rig);
 }
 
+/* Points of many windows that take little room stay one table; also when some of them are overwritten. */
+static void
+test_little_data_of_many_windows_is_one_table(void **state)
+{
+    (void)state;
+    enum { POINTS = 5000 };
+    static ch_rig_t rig;
+    uint64_t lsn;
+    ch_view_t *view = NULL;
+    open_rig(&rig, 0);
+    ch_engine_destroy(&rig.engine);
+    const int64_t windows[] = {60 * SECOND, 120 * SECOND, 600 * SECOND};
+    memcpy(rig.options.compaction_windows_ns, windows, sizeof windows);
+    ch_rig_open(&rig);
+    append_and_flush(&rig, 3, 0, POINTS, 1);
+    append_and_flush(&rig, 3, 2000, 100, 7);
+    assert_int_equal(ch_engine_compact(rig.engine, &lsn), CH_OK);
+    assert_int_equal(table_files(&rig), 1);
+    append_and_flush(&rig, 3, 2000, 100, 1);
+    assert_int_equal(ch_engine_compact(rig.engine, &lsn), CH_OK);
+    assert_int_equal(table_files(&rig), 1);
+    assert_int_equal(ch_rig_stat(&rig, "sst.points"), 3 * POINTS);
+    assert_int_equal(ch_view_open(rig.engine, &view), CH_OK);
+    check_values(view, 2, POINTS, 1);
+    ch_view_destroy(&view);
+    ch_rig_release(&rig);
+}
+
 /* A view from before goes on reading what it pinned, and the files go with it. */
 static void
 test_a_view_keeps_the_tables_it_pinned(void **state)
@@ -261,6 +289,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_overwritten_points_give_their_room_back),
+        cmocka_unit_test(test_little_data_of_many_windows_is_one_table),
         cmocka_unit_test(test_a_view_keeps_the_tables_it_pinned),
         cmocka_unit_test(test_an_unreadable_input_is_left_alone),
         cmocka_unit_test(test_a_merge_without_room_waits),

@@ -111,6 +111,33 @@ test_a_day_that_is_old_becomes_one_window(void **state)
 }
 
 /* What cannot be read stays, and nothing passes over it that lies above and below. */
+/* Little data of many weeks stays one table, whatever comes into its middle; much is cut. */
+static void
+test_little_data_is_not_cut_by_time(void **state)
+{
+    (void)state;
+    ch_compaction_policy_t policy = ch_compaction_policy_default();
+    ch_compaction_plan_t plan;
+    enum { WEEK = 7 * 24 };
+    ch_compaction_table_t tables[2] = {
+        table(1, 3, 1, 0, 52 * WEEK),
+        table(2, 3, 11, 20 * WEEK + 5, 20 * WEEK + 9),
+    };
+    policy.requested_lsn = 100;
+    assert_true(ch_compaction_pick(&policy, tables, 2, &plan));
+    assert_int_equal(plan.input_count, 2);
+    ch_compaction_window_t window =
+        ch_compaction_plan_window(&policy, &plan, WEEK * HOUR);
+    assert_true(window.first <= 0 && window.last >= 52 * WEEK * HOUR);
+    ch_compaction_plan_release(&plan);
+    tables[0].bytes = policy.joined_bytes;
+    assert_true(ch_compaction_pick(&policy, tables, 2, &plan));
+    window = ch_compaction_plan_window(&policy, &plan, WEEK * HOUR);
+    assert_int_equal(window.last - window.first + 1, WEEK * HOUR);
+    ch_compaction_plan_release(&plan);
+    assert_false(ch_compaction_pick(&policy, tables, 1, &plan));
+}
+
 static void
 test_nothing_is_merged_across_a_table_that_cannot_be_read(void **state)
 {
@@ -281,7 +308,8 @@ add_window(world_t *world, const content_t *merged, ch_compaction_window_t windo
     for (int from = 0; from < SERIES; from += cut) {
         content_t *part = ch_calloc(1, sizeof *part);
         for (int s = from; s < SERIES && s < from + cut; s++)
-            for (int64_t t = window.first; t <= window.last && t < TIMES; t++)
+            for (int64_t t = window.first > 0 ? window.first : 0;
+                 t <= window.last && t < TIMES; t++)
                 part->lsn[s][t] = merged->lsn[s][t];
         add_table(world, part, window.level, lsn_min, lsn_max);
     }
@@ -304,12 +332,11 @@ merge(world_t *world, const ch_compaction_plan_t *plan)
     int64_t first, last;
     assert_true(measure(merged, &first, &last));
     while (first <= last) {
-        uint32_t level =
-            plan->level ? plan->level
-                        : ch_compaction_level_of(&world->policy, plan->newest, first);
-        ch_compaction_window_t window =
-            ch_compaction_window(&world->policy, level, first);
+        const ch_compaction_window_t window =
+            ch_compaction_plan_window(&world->policy, plan, first);
         add_window(world, merged, window, lsn_min, lsn_max);
+        if (window.last >= last)
+            break;
         first = window.last + 1;
     }
     ch_free(merged);
@@ -362,6 +389,21 @@ flushes_of(const world_t *world)
     return flushes;
 }
 
+/* On request every window of the last level becomes one run, also where tables reach over several. */
+static void
+check_one_run(const world_t *world)
+{
+    for (size_t a = 0; a < world->count; a++) {
+        const ch_compaction_table_t *x = &world->tables[a];
+        assert_int_equal(x->level, CH_COMPACTION_LEVEL_LAST);
+        for (size_t b = 0; b < a; b++) {
+            const ch_compaction_table_t *y = &world->tables[b];
+            if (x->time_min <= y->time_max && y->time_min <= x->time_max)
+                assert_true(x->lsn_min == y->lsn_min && x->lsn_max == y->lsn_max);
+        }
+    }
+}
+
 static void
 run_history(uint64_t seed)
 {
@@ -371,14 +413,17 @@ run_history(uint64_t seed)
     const int64_t windows[] = {0, 10, 50, 200};
     memcpy(world.policy.window_ns, windows, sizeof windows);
     world.policy.flushes_max = 6;
+    world.policy.joined_bytes = ch_rng_below(&world.rng, 3) * 400; /* here: points */
     for (int step = 0; step < 120; step++) {
         flush(&world);
+        world.policy.requested_lsn = ch_rng_below(&world.rng, 10) ? 0 : world.lsn;
         if (ch_rng_below(&world.rng, 3) == 0)
             settle(&world);
         for (size_t i = 0; i < world.count; i++) /* what was bad may be read again */
             world.tables[i].excluded &= ch_rng_below(&world.rng, 4) != 0;
     }
     world.disk_is_well = true;
+    world.policy.requested_lsn = 0;
     for (size_t i = 0; i < world.count; i++)
         world.tables[i].excluded = false;
     settle(&world);
@@ -386,8 +431,7 @@ run_history(uint64_t seed)
     world.policy.requested_lsn = world.lsn;
     settle(&world);
     check_truth(&world);
-    for (size_t i = 0; i < world.count; i++)
-        assert_int_equal(world.tables[i].level, CH_COMPACTION_LEVEL_LAST);
+    check_one_run(&world);
     while (world.count)
         ch_free(world.contents[--world.count]);
 }
@@ -410,6 +454,7 @@ main(void)
         cmocka_unit_test(test_three_flushes_wait_and_four_are_merged),
         cmocka_unit_test(test_small_late_runs_are_merged_among_themselves),
         cmocka_unit_test(test_a_day_that_is_old_becomes_one_window),
+        cmocka_unit_test(test_little_data_is_not_cut_by_time),
         cmocka_unit_test(test_nothing_is_merged_across_a_table_that_cannot_be_read),
         cmocka_unit_test(test_random_histories_keep_the_law),
     };
