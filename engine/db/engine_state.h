@@ -33,7 +33,7 @@ enum {
     CH_ENGINE_RESERVE_BYTES = 16 << 20,      /* lets a full disk flush itself free */
     CH_ENGINE_RESERVE_BYTES_SMALL = 4 << 20, /* on a disk below RESERVE_DISK_SMALL */
     CH_ENGINE_RESERVE_DISK_SMALL = 256 << 20,
-    CH_ENGINE_RESERVE_STOPPED = 256
+    CH_ENGINE_RESERVE_STOPPED = 32
                                 << 10, /* beside twice the manifest: what a start needs */
     CH_ENGINE_ZERO_AHEAD_BYTES = 4 << 20, /* of the log, before it is needed */
     CH_ENGINE_RETRY_MS = 200,             /* how often a full disk is asked again */

@@ -150,6 +150,35 @@ test_full_disk_recovers_by_itself(void **state)
     ch_rig_release(&rig);
 }
 
+/* Others filled the disk while the node was stopped: what a stop leaves of the reserve lets it start, take
+ * deletes, and stop again. */
+static void
+test_a_start_on_a_full_disk(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    rig.options.reserve_bytes = 1 << 20;
+    ch_rig_restart(&rig);
+    for (int round = 0; round < 6; round++) {
+        for (int step = 0; step < 20; step++)
+            ch_rig_append(&rig, true);
+        assert_int_equal(ch_engine_close(rig.engine), CH_OK);
+        ch_engine_destroy(&rig.engine);
+        ch_simfs_set_capacity(rig.simfs, ch_simfs_used(rig.simfs));
+        ch_rig_open(&rig);
+        ch_model_compare(rig.model, rig.engine, &rig.rng, true);
+        assert_true(delete_some(&rig));
+        ch_model_compare(rig.model, rig.engine, &rig.rng, true);
+        assert_false(ch_engine_failed(rig.engine));
+        ch_simfs_set_capacity(rig.simfs, 0);
+        assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
+        assert_int_equal(ch_engine_work(rig.engine), CH_OK);
+    }
+    ch_rig_restart(&rig);
+    ch_rig_release(&rig);
+}
+
 typedef struct file_list {
     char paths[64][128];
     uint64_t sizes[64];
@@ -236,6 +265,7 @@ main(void)
         cmocka_unit_test(test_nth_write_is_short),
         cmocka_unit_test(test_power_goes_at_nth_call),
         cmocka_unit_test(test_full_disk_recovers_by_itself),
+        cmocka_unit_test(test_a_start_on_a_full_disk),
         cmocka_unit_test(test_no_flipped_bit_changes_an_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
