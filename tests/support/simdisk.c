@@ -590,8 +590,10 @@ ch_simdisk_files(const ch_simdisk_t *disk, ch_simdisk_path_t **paths_out,
                  size_t *count_out)
 {
     step_t *steps = ch_calloc(disk->node_count, sizeof *steps);
-    ch_simdisk_path_t *paths = ch_calloc(disk->node_count, sizeof *paths);
-    size_t step_count = 0, path_count = 0;
+    size_t step_count = 0, path_count = 0, name_count = 0;
+    for (size_t i = 0; i < disk->node_count; i++) /* a file may have several names */
+        name_count += disk->nodes[i]->live.count;
+    ch_simdisk_path_t *paths = ch_calloc(name_count + 1, sizeof *paths);
     steps[step_count++] = (step_t){.node = disk->nodes[0], .path = ch_strdup("")};
     for (size_t next = 0; next < step_count; next++) {
         const names_t *names = &steps[next].node->live;
