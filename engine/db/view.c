@@ -163,6 +163,19 @@ lay_over(ch_view_t *view, ch_points_t *points)
     view->merged = swapped;
 }
 
+/* A part was read straight behind what `points` held before, `at` points. Mostly it follows in time and is
+ * in its place; else it is taken off again and laid over the others. */
+static void
+settle_part(ch_view_t *view, ch_points_t *points, size_t at)
+{
+    if (at == 0 || at == points->count || points->times[at - 1] < points->times[at])
+        return;
+    ch_points_clear(&view->part);
+    ch_points_append_range(&view->part, points, at, points->count);
+    points->count = at;
+    lay_over(view, points);
+}
+
 /* Of each table no more than `points_max` and a chunk. Where one stops, *end moves: what lies behind
  * is not complete, so the other parts need not be read further. */
 static ch_status_t
@@ -175,22 +188,19 @@ read_tables(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64
         ch_table_t *table = version->tables[i];
         if (!ch_sstable_may_contain(table->sstable, series->name, series->labels))
             continue;
-        ch_points_t *to = points->count ? &view->part : points;
-        if (to == &view->part)
-            ch_points_clear(to);
+        size_t at = points->count;
         ch_status_t status =
             ch_sstable_read_first(table->sstable, series->name, series->labels, start,
-                                  *end, points_max, to, end);
+                                  *end, points_max, points, end);
         if (status < 0)
             return status;
 #ifdef CH_FAULT_TOMBSTONE_ALL_TABLES
-        ch_points_erase(to, 0, view->erasures.items, view->erasures.count, 0);
+        ch_points_erase(points, at, view->erasures.items, view->erasures.count, 0);
 #else
-        ch_points_erase(to, 0, view->erasures.items, view->erasures.count,
+        ch_points_erase(points, at, view->erasures.items, view->erasures.count,
                         table->erased_lsn);
 #endif
-        if (to == &view->part)
-            lay_over(view, points);
+        settle_part(view, points, at);
     }
     return CH_OK;
 }
