@@ -8,6 +8,7 @@
 #include "ch/series_key.h"
 
 #include "ch/alloc.h"
+#include "ch/coding.h"
 
 #include <stdlib.h>
 
@@ -336,6 +337,28 @@ key_byte(ch_bytes_t name, ch_bytes_t labels, size_t i)
     if (i <= labels.size)
         return labels.data[i - 1];
     return i == labels.size + 1 ? '}' : -1;
+}
+
+/* The first of eight bytes uppermost. */
+static uint64_t
+load_word(const uint8_t *at)
+{
+    return __builtin_bswap64(ch_load_u64(at));
+}
+
+uint64_t
+ch_series_key_word(ch_bytes_t name, ch_bytes_t labels, size_t at)
+{
+    uint64_t word = 0;
+    if (at + sizeof word <= name.size)
+        return load_word(name.data + at);
+    if (at > name.size && at - name.size - 1 + sizeof word <= labels.size)
+        return load_word(labels.data + (at - name.size - 1));
+    for (size_t i = 0; i < sizeof word; i++) {
+        int byte = key_byte(name, labels, at + i);
+        word = word << 8 | (byte < 0 ? 0 : (uint64_t)byte);
+    }
+    return word;
 }
 
 int

@@ -480,7 +480,7 @@ ch_engine_destroy(ch_engine_t **engine)
     (void)pthread_cond_destroy(&gone->compact_wanted);
     (void)pthread_cond_destroy(&gone->moved);
     ch_compactor_release(&gone->compactor);
-    ch_free(gone->order);
+    ch_key_order_release(&gone->order);
     ch_free(gone->ids);
     ch_free(gone->name_ids);
     ch_free(gone->path);

@@ -17,6 +17,7 @@
 #include "ch/engine.h"
 #include "db/catalogue.h"
 #include "db/compaction.h"
+#include "db/key_order.h"
 #include "db/manifest.h"
 #include "db/memory.h"
 #include "db/retention.h"
@@ -101,12 +102,9 @@ struct ch_engine {
 
     ch_catalogue_t catalogue; /* under catalogue_mutex */
     uint64_t reserve_bytes;
-    uint64_t next_file;  /* atomic: ch_engine_new_file */
-    uint64_t flush_file; /* F: number of the flush at hand; 0: none yet */
-    uint32_t *order;     /* F: series ids in key order */
-    size_t order_count, order_capacity;
-    size_t
-        order_owed; /* F: series that flushes sorted by themselves since it was extended */
+    uint64_t next_file;   /* atomic: ch_engine_new_file */
+    uint64_t flush_file;  /* F: number of the flush at hand; 0: none yet */
+    ch_key_order_t order; /* F */
 
     uint32_t *ids; /* W: series ids of the batch at hand */
     size_t ids_capacity;

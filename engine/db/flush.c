@@ -13,8 +13,6 @@
 
 #include "ch/alloc.h"
 
-#include <stdlib.h>
-
 uint64_t
 ch_engine_new_file(ch_engine_t *engine)
 {
@@ -30,48 +28,6 @@ ch_engine_edit(ch_engine_t *engine, ch_manifest_edit_t *edit)
     ch_status_t status = ch_manifest_apply(engine->manifest, edit);
     (void)pthread_mutex_unlock(&engine->manifest_mutex);
     return status;
-}
-
-/* Series outlive many flushes: the order of all is kept, and only ids that came since the last flush are
- * sorted and merged in. After a start none are, and millions take long to sort, while writers
- * wait. So a memtable's own ids are sorted for it alone, until that has cost as much as all would. */
-
-static int
-by_key(const void *a, const void *b, void *context)
-{
-    ch_series_table_t *table = context;
-    uint32_t name_a, labels_a, name_b, labels_b;
-    ch_series_table_get(table, *(const uint32_t *)a, &name_a, &labels_a);
-    ch_series_table_get(table, *(const uint32_t *)b, &name_b, &labels_b);
-    return ch_series_key_compare(
-        ch_series_table_name(table, name_a), ch_series_table_labels(table, labels_a),
-        ch_series_table_name(table, name_b), ch_series_table_labels(table, labels_b));
-}
-
-static void
-extend_order(ch_engine_t *engine)
-{
-    size_t count = ch_series_table_count(engine->series), old = engine->order_count;
-    if (count == old)
-        return;
-    uint32_t *fresh = ch_alloc((count - old) * sizeof *fresh);
-    for (size_t i = old; i < count; i++)
-        fresh[i - old] = (uint32_t)i;
-    qsort_r(fresh, count - old, sizeof *fresh, by_key, engine->series);
-    uint32_t *merged = ch_alloc(count * sizeof *merged);
-    size_t i = 0, j = 0, at = 0;
-    while (i < old && j < count - old)
-        merged[at++] = by_key(&engine->order[i], &fresh[j], engine->series) < 0
-                           ? engine->order[i++]
-                           : fresh[j++];
-    while (i < old)
-        merged[at++] = engine->order[i++];
-    while (j < count - old)
-        merged[at++] = fresh[j++];
-    ch_free(fresh);
-    ch_free(engine->order);
-    engine->order = merged;
-    engine->order_count = count;
 }
 
 /* The newest points of a flush, noted while the table is written, published when it is installed. */
@@ -141,39 +97,16 @@ write_table(flush_t *flush)
     return status;
 }
 
-/* The memtable's series, which the order of all holds, in that order. */
-static void
-sort_by_order(flush_t *flush)
-{
-    ch_engine_t *engine = flush->engine;
-    uint8_t *present = ch_calloc(engine->order_count + 1, 1);
-    for (uint32_t i = 0; i < flush->series_count; i++)
-        present[flush->series[i]] = 1;
-    uint32_t count = 0;
-    for (size_t i = 0; i < engine->order_count; i++)
-        if (present[engine->order[i]])
-            flush->series[count++] = engine->order[i];
-    ch_free(present);
-}
-
 static void
 sort_series(flush_t *flush)
 {
     ch_engine_t *engine = flush->engine;
     uint32_t count = ch_memtable_series_count(flush->memtable);
-    size_t fresh = ch_series_table_count(engine->series) - engine->order_count;
-    flush->series = ch_alloc((count + 1) * sizeof *flush->series);
+    flush->series = ch_alloc(((size_t)count + 1) * sizeof *flush->series);
     flush->series_count = count;
-    flush->last = ch_calloc(count + 1, sizeof *flush->last);
+    flush->last = ch_alloc(((size_t)count + 1) * sizeof *flush->last);
     ch_memtable_series(flush->memtable, flush->series);
-    engine->order_owed += count;
-    if (fresh <= engine->order_owed) {
-        extend_order(engine);
-        engine->order_owed = 0;
-        sort_by_order(flush);
-    } else {
-        qsort_r(flush->series, count, sizeof *flush->series, by_key, engine->series);
-    }
+    ch_key_order_sort(&engine->order, engine->series, flush->series, count);
 }
 
 /* Newest points first, then the version: who sees the version must find them, and who holds an older

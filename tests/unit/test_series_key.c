@@ -113,6 +113,18 @@ test_labels_walk_back(void **state)
     ch_text_release(&scratch);
 }
 
+/* Eight bytes from each place on, as the built key has them. */
+static void
+check_words(ch_bytes_t name, ch_bytes_t labels, ch_bytes_t key)
+{
+    for (size_t at = 0; at < key.size + 10; at++) {
+        uint64_t expected = 0;
+        for (size_t i = at; i < at + 8; i++)
+            expected = expected << 8 | (i < key.size ? key.data[i] : 0);
+        assert_int_equal(ch_series_key_word(name, labels, at), expected);
+    }
+}
+
 /* Method: the order without building keys equals the order of the built keys. */
 static void
 test_compare_equals_order_of_whole_keys(void **state)
@@ -126,6 +138,7 @@ test_compare_equals_order_of_whole_keys(void **state)
                                         "",
                                         "a=\"1\"",
                                         "a=\"1\",b=\"2\"",
+                                        "a_name_of_more_bytes_than_a_word",
                                         "a=\"1}\"",
                                         "a=\"12\"",
                                         "b=\"\xc3\xa9\"",
@@ -147,6 +160,7 @@ test_compare_equals_order_of_whole_keys(void **state)
         if ((expected < 0) != (got < 0) || (expected > 0) != (got > 0))
             fail_msg("order of %.*s and %.*s: %d, expected %d", (int)a.size, a.data,
                      (int)b.size, b.data, got, expected);
+        check_words(piece[0], piece[1], ch_text_bytes(&a));
         ch_text_release(&a);
         ch_text_release(&b);
     }

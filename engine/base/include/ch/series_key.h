@@ -63,6 +63,10 @@ ch_series_key_size(ch_bytes_t name, ch_bytes_t labels)
     return name.size + (labels.size ? labels.size + 2 : 0);
 }
 
+/// Eight bytes of the whole canonical key from byte `at` on as a number, the first one uppermost; zeros
+/// behind its end. Where two keys' words differ, they are in the order of the keys.
+uint64_t ch_series_key_word(ch_bytes_t name, ch_bytes_t labels, size_t at);
+
 /// Order of the whole canonical keys, without building them.
 int ch_series_key_compare(ch_bytes_t name_a, ch_bytes_t labels_a, ch_bytes_t name_b,
                           ch_bytes_t labels_b);
