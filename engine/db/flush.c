@@ -13,6 +13,8 @@
 
 #include "ch/alloc.h"
 
+enum { PREFETCH_SERIES = 8 };
+
 uint64_t
 ch_engine_new_file(ch_engine_t *engine)
 {
@@ -78,6 +80,18 @@ write_series(flush_t *flush, ch_sstable_writer_t *writer, uint32_t series)
                                  &flush->points);
 }
 
+/* In the order of their keys series lie in no order in memory. */
+static void
+prefetch(const flush_t *flush, uint32_t at)
+{
+    if (flush->series_count - at <= 2 * PREFETCH_SERIES)
+        return;
+    uint32_t soon = flush->series[at + PREFETCH_SERIES];
+    uint32_t later = flush->series[at + 2 * PREFETCH_SERIES];
+    ch_memtable_prefetch(flush->memtable, soon, later);
+    ch_series_table_prefetch(flush->engine->series, soon, later);
+}
+
 static ch_status_t
 write_table(flush_t *flush)
 {
@@ -88,8 +102,10 @@ write_table(flush_t *flush)
         .level = CH_COLUMN_FAST};
     ch_status_t status = ch_sstable_writer_open(engine->options.fs, flush->path,
                                                 flush->file_number, &options, &writer);
-    for (uint32_t i = 0; status >= 0 && i < flush->series_count; i++)
+    for (uint32_t i = 0; status >= 0 && i < flush->series_count; i++) {
+        prefetch(flush, i);
         status = write_series(flush, writer, flush->series[i]);
+    }
     if (status >= 0 && flush->last_count > 0)
         status = ch_sstable_writer_finish(writer, ch_memtable_lsn_first(flush->memtable),
                                           flush->lsn, &flush->info);

@@ -303,6 +303,22 @@ ch_memtable_read_erased(const ch_memtable_t *memtable, uint32_t series, uint64_t
 }
 
 void
+ch_memtable_prefetch(const ch_memtable_t *memtable, uint32_t soon, uint32_t later)
+{
+    const root_t *root = atomic_load_explicit(&memtable->root, memory_order_acquire);
+    const ch_append_column_t *column = column_find(memtable, soon);
+    size_t index = later / LEAF_SERIES;
+    const leaf_t *leaf =
+        index < root->capacity
+            ? atomic_load_explicit(&root->leaves[index], memory_order_acquire)
+            : NULL;
+    if (leaf != NULL)
+        __builtin_prefetch(&leaf->columns[later % LEAF_SERIES]);
+    if (column != NULL)
+        __builtin_prefetch(column);
+}
+
+void
 ch_memtable_read(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
                  int64_t start, int64_t end, ch_points_t *points)
 {

@@ -41,6 +41,10 @@ uint64_t ch_memtable_lsn_last(const ch_memtable_t *memtable);
 void ch_memtable_read(const ch_memtable_t *memtable, uint32_t series, uint64_t lsn_max,
                       int64_t start, int64_t end, ch_points_t *points);
 
+/// For who knows what it reads next: ask for the memory that a read of the series `soon` looks at first,
+/// and for what the same call will need for `later` when its turn comes.
+void ch_memtable_prefetch(const ch_memtable_t *memtable, uint32_t soon, uint32_t later);
+
 /// The first of them: of a series that came in order no more than `points_max` and a chunk. Returns
 /// the time before which all are there; `end` when nothing was left out.
 int64_t ch_memtable_read_first(const ch_memtable_t *memtable, uint32_t series,

@@ -428,6 +428,18 @@ ch_series_table_labels(const ch_series_table_t *table, uint32_t labels_id)
     return text_of(record_at(&table->labels.records, labels_id));
 }
 
+void
+ch_series_table_prefetch(const ch_series_table_t *table, uint32_t soon, uint32_t later)
+{
+    size_t offset, segment = segment_of(later, &offset);
+    __builtin_prefetch(&table->series.records.segments[segment][offset]);
+    uint64_t pair = record_at(&table->series.records, soon);
+    uint64_t name = record_at(&table->names.records, (uint32_t)(pair >> 32));
+    uint64_t labels = record_at(&table->labels.records, (uint32_t)pair);
+    __builtin_prefetch((const void *)(uintptr_t)name);
+    __builtin_prefetch((const void *)(uintptr_t)labels);
+}
+
 /* The next steps of what grows in steps: slots, which are there twice while they move, and segments. */
 static size_t
 table_growth(const table_t *table, uint64_t more)

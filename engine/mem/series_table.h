@@ -43,6 +43,10 @@ void ch_series_table_get(const ch_series_table_t *table, uint32_t series,
                          uint32_t *name_id_out, uint32_t *labels_id_out);
 ch_bytes_t ch_series_table_name(const ch_series_table_t *table, uint32_t name_id);
 ch_bytes_t ch_series_table_labels(const ch_series_table_t *table, uint32_t labels_id);
+/// For who knows what it reads next: ask for the texts of the series `soon`, and for what the same call will
+/// need for `later` when its turn comes.
+void ch_series_table_prefetch(const ch_series_table_t *table, uint32_t soon,
+                              uint32_t later);
 size_t ch_series_table_bytes(const ch_series_table_t *table);
 /// Writer: what so many series more would take at most for a time, without their texts.
 size_t ch_series_table_growth(const ch_series_table_t *table, uint64_t more);
