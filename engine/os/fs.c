@@ -53,6 +53,13 @@ ch_fs_sync(ch_file_t *file)
     return file->fs->ops->sync(file);
 }
 
+void
+ch_fs_write_out(ch_file_t *file, uint64_t offset, size_t size)
+{
+    if (file->fs->ops->write_out)
+        file->fs->ops->write_out(file, offset, size);
+}
+
 ch_status_t
 ch_fs_truncate(ch_file_t *file, uint64_t size)
 {

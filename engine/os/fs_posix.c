@@ -154,6 +154,14 @@ posix_sync(ch_file_t *base)
     return CH_OK;
 }
 
+/* Without a flag that waits it takes no error away from the sync that has to see it. */
+static void
+posix_write_out(ch_file_t *base, uint64_t offset, size_t size)
+{
+    posix_file_t *file = (posix_file_t *)base;
+    (void)sync_file_range(file->fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+}
+
 static ch_status_t
 posix_truncate(ch_file_t *base, uint64_t size)
 {
@@ -394,6 +402,7 @@ static const ch_fs_ops_t posix_ops = {
     .read = posix_read,
     .write = posix_write,
     .sync = posix_sync,
+    .write_out = posix_write_out,
     .truncate = posix_truncate,
     .size = posix_size,
     .rename = posix_rename,

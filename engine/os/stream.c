@@ -86,6 +86,8 @@ write_piece(ch_stream_writer_t *writer, uint32_t mark)
     if (writer->status >= 0)
         writer->status =
             ch_fs_write(writer->file, writer->at, piece, PIECE_HEADER + size);
+    if (writer->status >= 0)
+        ch_fs_write_out(writer->file, writer->at, PIECE_HEADER + size);
     writer->at += PIECE_HEADER + size;
     writer->used = 0;
 }

@@ -25,8 +25,8 @@
 enum {
     WRITER_MAGIC = 0x77737468,
     WRITE_BYTES = 256 * 1024, /* a write call: large, so that it is rare */
-    SYNC_BYTES =
-        8 << 20, /* a sync: small, so that one of the log does not wait long for it */
+    SYNC_BYTES = 8 << 20, /* where pieces do not go out as they come (ch_fs_write_out):
+                                 small, so that a sync of the log does not wait long */
     BLOOM_BITS_PER_KEY = 10,
     SERIES_EXPECTED_MAX = 1 << 20, /* memory taken on trust */
 };
@@ -161,6 +161,7 @@ flush_out(ch_sstable_writer_t *writer, bool force)
         writer->failed = true;
         return status;
     }
+    ch_fs_write_out(writer->file, writer->written, writer->out.size);
     writer->written += writer->out.size;
     ch_text_reset(&writer->out);
     if (writer->written - writer->synced < SYNC_BYTES)

@@ -23,6 +23,8 @@ write_zeros(ch_file_t *file, uint64_t from, uint64_t to)
     while (status >= 0 && from < to) {
         uint64_t size = to - from < STEP_BYTES ? to - from : STEP_BYTES;
         status = ch_fs_write(file, from, zeros, (size_t)size);
+        if (status >= 0)
+            ch_fs_write_out(file, from, (size_t)size);
         from += size;
     }
     return status >= 0 ? ch_wal_sync_file(file) : status;

@@ -77,6 +77,30 @@ test_reads_what_was_written_and_stops_at_the_end(void **state)
     ch_fs_close(&file);
 }
 
+/* A hint changes nothing that can be read, wherever it points; not even a file opened for reading minds it. */
+static void
+test_writing_out_early_changes_nothing(void **state)
+{
+    (void)state;
+    char back[6] = {0};
+    uint64_t size = 0;
+    ch_file_t *file = open_new("early");
+    assert_int_equal(ch_fs_write(file, 0, "abcdef", 6), CH_OK);
+    ch_fs_write_out(file, 0, 6);
+    ch_fs_write_out(file, 4, 100);
+    ch_fs_write_out(file, UINT64_MAX, 6);
+    assert_int_equal(ch_fs_size(file, &size), CH_OK);
+    assert_int_equal(size, 6);
+    assert_int_equal(ch_fs_read_exact(file, 0, back, sizeof back), CH_OK);
+    assert_memory_equal(back, "abcdef", sizeof back);
+    assert_int_equal(ch_fs_sync(file), CH_OK);
+    ch_fs_close(&file);
+    assert_int_equal(ch_fs_open(ch_fs_posix(), in_directory("early"), CH_FS_READ, &file),
+                     CH_OK);
+    ch_fs_write_out(file, 0, 6);
+    ch_fs_close(&file);
+}
+
 static void
 test_read_exact_refuses_a_file_that_ends_early(void **state)
 {
@@ -289,6 +313,7 @@ main(void)
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         EACH(test_reads_what_was_written_and_stops_at_the_end),
+        EACH(test_writing_out_early_changes_nothing),
         EACH(test_read_exact_refuses_a_file_that_ends_early),
         EACH(test_truncate_cuts_and_grows),
         EACH(test_no_descriptor_left_is_want_of_room),

@@ -35,6 +35,7 @@ typedef struct ch_fs_ops {
     /* Writes all of it or fails; after a failure any part may have been written. */
     ch_status_t (*write)(ch_file_t *file, uint64_t offset, const void *from, size_t size);
     ch_status_t (*sync)(ch_file_t *file); /* fdatasync: data and size */
+    void (*write_out)(ch_file_t *file, uint64_t offset, size_t size); /* NULL: no */
     ch_status_t (*truncate)(ch_file_t *file, uint64_t size);
     ch_status_t (*size)(ch_file_t *file, uint64_t *size_out);
     ch_status_t (*rename)(ch_fs_t *fs, const char *from,
@@ -83,6 +84,10 @@ ch_status_t ch_fs_read_exact(ch_file_t *file, uint64_t offset, void *to,
 ch_status_t ch_fs_write(ch_file_t *file, uint64_t offset, const void *from,
                         size_t size) CH_MUST_CHECK;
 ch_status_t ch_fs_sync(ch_file_t *file) CH_MUST_CHECK;
+/// A hint: begin to bring what was written there to the disk. Promises nothing, waits for nothing and keeps
+/// errors for the sync. With it a long file goes out piece by piece, and not all at its sync, while
+/// somebody else's sync waits in the same queue.
+void ch_fs_write_out(ch_file_t *file, uint64_t offset, size_t size);
 ch_status_t ch_fs_truncate(ch_file_t *file, uint64_t size) CH_MUST_CHECK;
 ch_status_t ch_fs_size(ch_file_t *file, uint64_t *size_out) CH_MUST_CHECK;
 ch_status_t ch_fs_rename(ch_fs_t *fs, const char *from, const char *to) CH_MUST_CHECK;
