@@ -16,6 +16,8 @@ typedef struct ch_load_options {
     const char *address;        /* HOST:PORT of an HTTP server */
     const char *path;           /* of its door, query included */
     uint32_t producers;         /* or connections; hosts are dealt out among them */
+    const char *name;           /* of producer i: <name>-<i> */
+    uint32_t rate;              /* many: batches a second over each connection */
     uint32_t ask_every;         /* an ack is asked for every so many batches */
     uint32_t window_bytes;      /* unacknowledged, of one producer */
     const char *acked;          /* verify: highest acked seq of each producer, "12,13" */
@@ -32,7 +34,9 @@ void ch_load_plan(const ch_load_options_t *options, uint32_t number, ch_plan_t *
 
 /// Push all data, wait until all of it is durable.
 int ch_load_push(const ch_load_options_t *options);
-/// One batch of ten points a second over each of `producers` connections, each acknowledged.
+/// `rate` batches a second over each of `producers` connections, each acknowledged. A SIGUSR1 begins the next
+/// phase, of CH_LOAD_PHASES: the latencies of what is sent in it are told apart.
+enum { CH_LOAD_PHASES = 4 };
 int ch_load_many(const ch_load_options_t *options);
 /// Read everything back and compare it with what was acknowledged.
 int ch_load_verify(const ch_load_options_t *options);

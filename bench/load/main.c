@@ -26,7 +26,7 @@ usage(void)
         "usage: devops_load push|many|verify|get|read|query|influx|rowbinary [OPTION..]\n"
         "  data      --hosts N --steps N --seed N\n"
         "  batches   --shape series|tables|rows|points --column N --points N --regular\n"
-        "            --producers N --ask-every N --window BYTES\n"
+        "            --producers N --name NAME --ask-every N --window BYTES --rate N\n"
         "  node      --ingest ENDPOINT --query ENDPOINT --acked N,N,..\n"
         "  question  --text TEXT --rounds N --range-step SECONDS\n"
         "  HTTP      --address HOST:PORT --path PATH\n",
@@ -56,6 +56,8 @@ enum {
     OPTION_POINTS,
     OPTION_REGULAR,
     OPTION_PRODUCERS,
+    OPTION_NAME,
+    OPTION_RATE,
     OPTION_ASK_EVERY,
     OPTION_WINDOW,
     OPTION_INGEST,
@@ -77,6 +79,8 @@ static const struct option table[] = {
     {"points", 1, 0, OPTION_POINTS},
     {"regular", 0, 0, OPTION_REGULAR},
     {"producers", 1, 0, OPTION_PRODUCERS},
+    {"name", 1, 0, OPTION_NAME},
+    {"rate", 1, 0, OPTION_RATE},
     {"ask-every", 1, 0, OPTION_ASK_EVERY},
     {"window", 1, 0, OPTION_WINDOW},
     {"ingest", 1, 0, OPTION_INGEST},
@@ -106,6 +110,8 @@ number_option(int option, ch_load_options_t *options, sizes_t *sizes)
         return &options->batch_points;
     case OPTION_PRODUCERS:
         return &options->producers;
+    case OPTION_RATE:
+        return &options->rate;
     case OPTION_ASK_EVERY:
         return &options->ask_every;
     case OPTION_WINDOW:
@@ -127,6 +133,8 @@ text_option(int option, ch_load_options_t *options)
         return &options->ingest;
     case OPTION_QUERY:
         return &options->query;
+    case OPTION_NAME:
+        return &options->name;
     case OPTION_ACKED:
         return &options->acked;
     case OPTION_TEXT:
@@ -160,7 +168,7 @@ check_options(const ch_load_options_t *options, const sizes_t *sizes)
 {
     if (!sizes->hosts || !sizes->steps || !options->column || !options->batch_points ||
         !options->ask_every || !options->rounds || !options->producers ||
-        options->producers > sizes->hosts)
+        !options->rate || options->producers > sizes->hosts)
         ch_load_die("no number may be 0, and no producer without a host");
 }
 
@@ -171,6 +179,8 @@ main(int argc, char **argv)
     ch_load_options_t options = {.column = 100,
                                  .batch_points = 10000,
                                  .producers = 2,
+                                 .name = "devops",
+                                 .rate = 1,
                                  .ask_every = 1,
                                  .window_bytes = 16 << 20,
                                  .text = "",

@@ -176,7 +176,7 @@ ch_load_push(const ch_load_options_t *options)
         producer->context = context;
         producer->start = &start;
         producer->next = 1;
-        snprintf(producer->name, sizeof producer->name, "devops-%u", i);
+        snprintf(producer->name, sizeof producer->name, "%s-%u", options->name, i);
         ch_load_plan(options, i, &producer->plan);
         CH_ASSERT(pthread_create(&producer->thread, NULL, producer_run, producer) == 0);
     }

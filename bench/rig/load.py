@@ -12,14 +12,14 @@ TIMEOUT_S = 600
 
 
 class DataSet:
-    """hosts x 10 fields x steps; `column` is the length of a `series` column."""
+    """hosts x 10 fields x steps; `column` is the length of a `series` column. Other seeds, other series."""
 
-    def __init__(self, title, hosts, steps, column):
-        self.title, self.hosts, self.steps, self.column = title, hosts, steps, column
+    def __init__(self, title, hosts, steps, column, seed=1):
+        self.title, self.hosts, self.steps, self.column, self.seed = title, hosts, steps, column, seed
         self.points = hosts * steps * 10
 
     def arguments(self):
-        return ["--hosts", self.hosts, "--steps", self.steps]
+        return ["--hosts", self.hosts, "--steps", self.steps, "--seed", self.seed]
 
 
 DEVOPS = DataSet("100 hosts x 10 metrics x 3 days", 100, 25920, 100)

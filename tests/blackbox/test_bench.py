@@ -33,6 +33,9 @@ class BenchTest(unittest.TestCase):
     def test_ingest_with_many_connections_loses_nothing(self):
         self.assertEqual(self.bench("ingest", "--many")[2:], ["40"])
 
+    def test_acks_are_measured_beside_a_compaction(self):
+        self.assertEqual(self.bench("compaction")[2:], ["alone", "while all is compacted", "alone again"])
+
     def test_queries_are_answered_before_and_after_a_flush(self):
         rows = self.bench("query")
         self.assertEqual(len(rows) % 2, 0, rows)
