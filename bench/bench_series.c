@@ -187,7 +187,7 @@ main(int argc, char **argv)
     setup.options.background_threads = 0;
     setup.options.memory_limit = UINT64_C(64) << 30;
     setup.options.memtable_bytes = UINT64_C(8) << 30; /* a table is a round */
-    setup.options.limits.series = 100000000;
+    setup.options.limits.series = setup.options.limits.producer_series = 100000000;
     if (argc > 5) {
         setup.options.memory_limit = (uint64_t)atoi(argv[5]) << 20;
         setup.options.memtable_bytes = 64 << 20;

@@ -252,6 +252,8 @@ tell(ch_ack_core_t *core, waiter_t *waiter, verdict_t *verdict)
     verdict->ack.term = core->world.term(core->world.context);
     if (verdict->ack.state == CH_ACK_PENDING || verdict->ack.state == CH_ACK_UNKNOWN)
         verdict->ack.reason = core->world.held_reason(core->world.context);
+    if (verdict->ack.state == CH_ACK_UNKNOWN && !verdict->ack.reason)
+        verdict->ack.reason = core->world.stranger_reason(core->world.context);
     core->world.answer(core->world.context, tag, &verdict->ack);
 }
 

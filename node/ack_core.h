@@ -29,7 +29,8 @@ typedef struct ch_ack_world {
     uint64_t (*appended_lsn)(void *context);
     uint64_t (*durable_lsn)(void *context);
     uint64_t (*term)(void *context);
-    const char *(*held_reason)(void *context); /* NULL: writes flow */
+    const char *(*held_reason)(void *context);     /* NULL: writes flow */
+    const char *(*stranger_reason)(void *context); /* NULL: a new producer is welcome */
     /* `ack` NULL: the engine failed, tell `internal`. Must not call the core. */
     void (*answer)(void *context, void *tag, const ch_ack_reply_t *ack);
 } ch_ack_world_t;

@@ -565,8 +565,10 @@ ch_config_limits(const ch_config_t *config)
         .request_bytes = (uint32_t)config->limit_request_bytes,
         .reply_bytes = (uint32_t)config->limit_reply_bytes,
         .series = config->limit_series,
+        .producer_series = config->limit_producer_series,
         .producers = (uint32_t)config->limit_producers,
         .query_samples = config->limit_query_samples,
+        .query_memory = config->limit_query_memory,
         .query_timeout_ms = (uint32_t)config->limit_query_timeout_ms,
     };
 }

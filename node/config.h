@@ -47,7 +47,8 @@ typedef struct ch_config {
     uint64_t engine_compaction, engine_compaction_rate;
     uint64_t limit_batch_bytes, limit_batch_points, limit_key_bytes, limit_labels;
     uint64_t limit_request_bytes, limit_reply_bytes, limit_series, limit_producers;
-    uint64_t limit_query_samples, limit_query_timeout_ms;
+    uint64_t limit_producer_series, limit_connections; /* connections 0: by descriptors */
+    uint64_t limit_query_samples, limit_query_memory, limit_query_timeout_ms;
     uint64_t retention_age_ms, retention_size; /* 0: no limit */
     char *retention_rules[CH_CONFIG_RULES];
     uint64_t log_level;

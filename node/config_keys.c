@@ -82,10 +82,23 @@ static const ch_config_key_t keys[] = {
      "A reply; longer reads go on with a cursor, other answers fail with `limit`."},
     {"limits", "series", CH_CONFIG_COUNT, true, SLOT(limit_series), "5000000", 1,
      100000000, "Series the node keeps; a batch that names one more is rejected."},
+    {"limits", "producer_series", CH_CONFIG_COUNT, true, SLOT(limit_producer_series),
+     "1000000", 1, 100000000,
+     "New series that one producer may bring while the node runs (batches without "
+     "identity together count as one); a batch that names one more is rejected."},
+    {"limits", "connections", CH_CONFIG_COUNT, true, SLOT(limit_connections), "0", 0,
+     1000000,
+     "Connections of all tcp sockets together; at the limit new ones wait outside. 0: as "
+     "many as the limit of open files leaves beside log and tables."},
     {"limits", "producers", CH_CONFIG_COUNT, true, SLOT(limit_producers), "100000", 1,
      10000000, "Producers whose sessions the node keeps."},
     {"limits", "query_samples", CH_CONFIG_COUNT, true, SLOT(limit_query_samples),
      "50000000", 1, UINT64_C(100000000000), "Points one query may touch."},
+    {"limits", "query_memory", CH_CONFIG_BYTES, true, SLOT(limit_query_memory), "32MiB",
+     1 * MIB, 1024 * GIB,
+     "Memory one query may hold: series found, window, groups and answer. Never more "
+     "than "
+     "its worker's share of engine.memory_limit."},
     {"limits", "query_timeout", CH_CONFIG_DURATION, true, SLOT(limit_query_timeout_ms),
      "30s", 10, 60 * MINUTE_MS,
      "How long a request may take when it names no timeout_ms; also the most it "

@@ -53,7 +53,8 @@ ch_job_t *ch_front_job_new(ch_front_t *front, zmq_msg_t *peer,
 void ch_front_job_free(ch_front_t *front, ch_job_t *job);
 
 /// Answer (and free, unless another thread holds it) from front->reply's frame.
-void ch_front_finish(ch_front_t *front, ch_job_t *job, ch_bytes_t frame, bool failed);
+void ch_front_finish(ch_front_t *front, ch_job_t *job, ch_bytes_t frame,
+                     ch_status_t status);
 void ch_front_fail(ch_front_t *front, ch_job_t *job, const char *code,
                    const char *message);
 /// From a status and this thread's failure text.

@@ -59,6 +59,15 @@ world_held(void *context)
     return !reason && front->draining ? "the node stops" : reason;
 }
 
+static const char *
+world_stranger(void *context)
+{
+    ch_front_t *front = context;
+    return ch_engine_producers_full(front->node->engine)
+               ? "the node keeps as many producers as limits.producers allows"
+               : NULL;
+}
+
 /* ---- sockets */
 
 static void
@@ -130,6 +139,7 @@ front_open(ch_front_t *front, char endpoint_out[CH_ENDPOINT_BYTES])
         .durable_lsn = world_durable,
         .term = world_term,
         .held_reason = world_held,
+        .stranger_reason = world_stranger,
         .answer = ch_front_answer_ack,
     };
     front->acks = ch_ack_core_new(&world);

@@ -89,6 +89,7 @@ keep_within_budget(ch_front_t *front, ch_job_t *job, zmq_msg_t *body)
 {
     ch_bytes_t peer = ch_bytes(zmq_msg_data(&job->peer), zmq_msg_size(&job->peer));
     if (!ch_reply_budget_allows(front->budget, peer, zmq_msg_size(body))) {
+        ch_count(&front->node->stats, CH_COUNT_QUERY_LIMIT, 1);
         ch_bytes_t frame =
             ch_reply_error(&front->reply, job->request.id, "limit",
                            "too many bytes of earlier replies are not read yet", NULL);
@@ -100,7 +101,7 @@ keep_within_budget(ch_front_t *front, ch_job_t *job, zmq_msg_t *body)
 }
 
 static void
-send_reply(ch_front_t *front, ch_job_t *job, zmq_msg_t *body, bool failed)
+send_reply(ch_front_t *front, ch_job_t *job, zmq_msg_t *body, ch_status_t status)
 {
     ch_node_t *node = front->node;
     keep_within_budget(front, job, body);
@@ -108,8 +109,12 @@ send_reply(ch_front_t *front, ch_job_t *job, zmq_msg_t *body, bool failed)
     ch_histogram_record(&node->stats.request_us[job->request.op],
                         (uint64_t)took_ns / 1000);
     ch_count(&node->stats, CH_COUNT_QUERY_REPLY_BYTES, zmq_msg_size(body));
-    if (failed)
+    if (status < 0)
         ch_count(&node->stats, CH_COUNT_QUERY_ERRORS, 1);
+    if (status == CH_ERR_LIMIT)
+        ch_count(&node->stats, CH_COUNT_QUERY_LIMIT, 1);
+    if (status == CH_ERR_TIMEOUT)
+        ch_count(&node->stats, CH_COUNT_QUERY_TIMEOUT, 1);
     ch_front_send(front, &job->peer, body);
     take_back(front, job);
     job->answered = true;
@@ -118,27 +123,30 @@ send_reply(ch_front_t *front, ch_job_t *job, zmq_msg_t *body, bool failed)
 }
 
 void
-ch_front_finish(ch_front_t *front, ch_job_t *job, ch_bytes_t frame, bool failed)
+ch_front_finish(ch_front_t *front, ch_job_t *job, ch_bytes_t frame, ch_status_t status)
 {
     zmq_msg_t body;
     zmq_msg_init_size(&body, frame.size);
     memcpy(zmq_msg_data(&body), frame.data, frame.size);
-    send_reply(front, job, &body, failed);
+    send_reply(front, job, &body, status);
 }
 
 void
 ch_front_fail(ch_front_t *front, ch_job_t *job, const char *code, const char *message)
 {
+    ch_status_t status = strcmp(code, "limit") == 0     ? CH_ERR_LIMIT
+                         : strcmp(code, "timeout") == 0 ? CH_ERR_TIMEOUT
+                                                        : CH_ERR_INVALID;
     ch_front_finish(front, job,
                     ch_reply_error(&front->reply, job->request.id, code, message, NULL),
-                    true);
+                    status);
 }
 
 void
 ch_front_fail_status(ch_front_t *front, ch_job_t *job, ch_status_t status)
 {
     ch_front_finish(front, job, ch_query_error(&front->reply, job->request.id, status),
-                    true);
+                    status);
 }
 
 /* ---- waiting here */
@@ -165,10 +173,10 @@ answer_delete(ch_front_t *front, ch_job_t *job)
         ch_front_to_worker(front, job);
         return;
     }
-    bool failed = false;
+    ch_status_t status = CH_OK;
     ch_bytes_t frame = ch_query_deleted(front->node, &job->request, NULL, job->lsn, 0,
-                                        &front->reply, &failed);
-    ch_front_finish(front, job, frame, failed);
+                                        &front->reply, &status);
+    ch_front_finish(front, job, frame, status);
 }
 
 static void
@@ -247,7 +255,7 @@ ch_front_take_worker(ch_front_t *front, unsigned worker)
     front->busy[worker] = false;
     front->busy_count--;
     job->place = CH_JOB_FRONT;
-    send_reply(front, job, &job->reply, job->failed);
+    send_reply(front, job, &job->reply, job->status);
     start_jobs(front);
 }
 
@@ -283,7 +291,7 @@ end_control(ch_front_t *front, ch_job_t *job)
         ch_bytes_t frame;
         ch_status_t status = ch_reply_finish(&front->reply, &frame);
         CH_ASSERT(status == CH_OK); /* a few bytes */
-        ch_front_finish(front, job, frame, false);
+        ch_front_finish(front, job, frame, CH_OK);
     }
 }
 
@@ -307,7 +315,7 @@ finish_tables(ch_front_t *front, ch_job_t *job, uint64_t lsn)
     ch_bytes_t frame;
     ch_status_t status = ch_reply_finish(&front->reply, &frame);
     CH_ASSERT(status == CH_OK);
-    ch_front_finish(front, job, frame, false);
+    ch_front_finish(front, job, frame, CH_OK);
 }
 
 static void

@@ -17,7 +17,7 @@ finish_reply(ch_front_t *front, ch_job_t *job)
     if (status < 0)
         ch_front_fail_status(front, job, status);
     else
-        ch_front_finish(front, job, frame, false);
+        ch_front_finish(front, job, frame, CH_OK);
 }
 
 /* ---- ping, get */
@@ -36,11 +36,11 @@ answer_ping(ch_front_t *front, ch_job_t *job)
 static void
 answer_get(ch_front_t *front, ch_job_t *job)
 {
-    bool failed = false;
+    ch_status_t status = CH_OK;
     ch_bytes_t frame;
     if (ch_query_answer_at_once(front->node, &job->request, job->deadline_ns,
-                                &front->reply, &frame, &failed))
-        ch_front_finish(front, job, frame, failed);
+                                &front->reply, &frame, &status))
+        ch_front_finish(front, job, frame, status);
     else
         ch_front_to_worker(front, job);
 }
@@ -68,6 +68,24 @@ put_histogram(void *context, const char *name, const ch_histogram_t *histogram)
     ch_reply_map_end(reply);
 }
 
+/* Every configured limit under its own name, beside the figures that come up to it. */
+static void
+put_limits(ch_front_t *front)
+{
+    size_t count;
+    const ch_config_key_t *keys = ch_config_keys(&count);
+    for (size_t i = 0; i < count; i++) {
+        char name[64];
+        if (strcmp(keys[i].section, "limits") != 0)
+            continue;
+        snprintf(name, sizeof name, "limits.%s", keys[i].key);
+        const char *slot = (const char *)front->node->config + keys[i].offset;
+        uint64_t value;
+        memcpy(&value, slot, sizeof value);
+        ch_reply_put_uint(&front->reply, name, value);
+    }
+}
+
 static void
 answer_stats(ch_front_t *front, ch_job_t *job)
 {
@@ -76,6 +94,7 @@ answer_stats(ch_front_t *front, ch_job_t *job)
     ch_reply_map_begin(reply, "stats");
     ch_engine_stats(front->node->engine, put_stat, reply);
     ch_node_stats_visit(&front->node->stats, put_stat, reply);
+    put_limits(front);
     ch_node_stats_histograms(&front->node->stats, put_histogram, reply);
     ch_reply_map_end(reply);
     finish_reply(front, job);

@@ -1,6 +1,6 @@
 /* intake.c - bytes received minus bytes read, per connection, while the memory grows.
  *
- * Calm      nothing is counted; ten times a second the resident size is read.
+ * Calm      nothing is counted; every CALM_PAUSE_MS the resident size is read.
  * Alert     begins when it grew by GROWTH_BYTES since it was calm, ends when it has not grown for
  *           CALM_NS. Then each connection is compared from its first sight in this alert on:
  *           (received now - received then) - (read now - read then). What it had gathered before is
@@ -30,9 +30,13 @@
 #define CALM_NS INT64_C(5000000000)
 
 enum {
-    FDS_MAX = 65536,  /* descriptors above are not looked at */
-    LONG_FRAME = 255, /* ZMTP: up to here a frame's header has 2 bytes, beyond 9 */
-    STATE_LISTEN = 10 /* of tcpi_state; <linux/tcp.h> does not name it */
+    FDS_MAX = 65536,   /* descriptors above are not looked at */
+    LONG_FRAME = 255,  /* ZMTP: up to here a frame's header has 2 bytes, beyond 9 */
+    STATE_LISTEN = 10, /* of tcpi_state; <linux/tcp.h> does not name it */
+    /* A sender on this machine brings a MiB a millisecond: a pause is that much above the limits. */
+    CALM_PAUSE_MS = 20,
+    ALERT_PAUSE_MS = 5,
+    PAUSE_LOOKS = 4, /* a pause is at least so many times as long as a look takes */
 };
 
 typedef struct sight {
@@ -47,7 +51,10 @@ struct ch_intake {
     atomic_bool alert;
     uint64_t calm_rss;
     int64_t grown_ns; /* when the memory grew last */
-    sight_t *sights;  /* FDS_MAX */
+    int64_t look_ns;  /* what the last look took */
+    int statm; /* kept open, as the next: when descriptors run out they are needed */
+    DIR *folder;
+    sight_t *sights; /* FDS_MAX */
     _Atomic uint64_t *read;
     ch_intake_connection_t *connections; /* of the last look */
     size_t count, capacity;
@@ -58,6 +65,8 @@ ch_intake_new(const ch_intake_limits_t *limits)
 {
     ch_intake_t *intake = ch_calloc(1, sizeof *intake);
     intake->limits = *limits;
+    intake->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    intake->folder = opendir("/proc/self/fd");
     intake->sights = ch_calloc(FDS_MAX, sizeof *intake->sights);
     intake->read = ch_calloc(FDS_MAX, sizeof *intake->read);
     return intake;
@@ -69,6 +78,10 @@ ch_intake_destroy(ch_intake_t **intake_in)
     ch_intake_t *intake = *intake_in;
     if (!intake)
         return;
+    if (intake->statm >= 0)
+        close(intake->statm);
+    if (intake->folder)
+        closedir(intake->folder);
     ch_free(intake->sights);
     ch_free(intake->read);
     ch_free(intake->connections);
@@ -131,13 +144,10 @@ ch_intake_judge(const ch_intake_limits_t *limits, ch_intake_connection_t *connec
 /* ---- what the kernel knows */
 
 static uint64_t
-resident_bytes(void)
+resident_bytes(const ch_intake_t *intake)
 {
     char text[128];
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t size = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-    if (fd >= 0)
-        close(fd);
+    ssize_t size = pread(intake->statm, text, sizeof text - 1, 0);
     if (size <= 0)
         return 0;
     text[size] = '\0';
@@ -219,16 +229,15 @@ static void
 look_at_all(ch_intake_t *intake)
 {
     intake->count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    if (!folder)
+    if (!intake->folder)
         return;
+    rewinddir(intake->folder);
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): this stream is this function's own */
-    for (struct dirent *entry; (entry = readdir(folder));) {
+    for (struct dirent *entry; (entry = readdir(intake->folder));) {
         long fd = entry->d_name[0] == '.' ? FDS_MAX : strtol(entry->d_name, NULL, 10);
         if (fd < FDS_MAX)
             look_at(intake, (int)fd);
     }
-    closedir(folder);
 }
 
 static void
@@ -255,7 +264,7 @@ cut(ch_intake_t *intake, const ch_intake_connection_t *connection, const ch_log_
 static bool
 is_alert(ch_intake_t *intake, int64_t now_ns)
 {
-    uint64_t rss = resident_bytes();
+    uint64_t rss = resident_bytes(intake);
     bool alert = atomic_load_explicit(&intake->alert, memory_order_relaxed);
     if (rss < intake->calm_rss || intake->calm_rss == 0)
         intake->calm_rss = rss;
@@ -272,15 +281,26 @@ is_alert(ch_intake_t *intake, int64_t now_ns)
     return alert;
 }
 
-unsigned
-ch_intake_check(ch_intake_t *intake, const ch_log_t *log, int64_t now_ns)
+int
+ch_intake_pause_ms(const ch_intake_t *intake)
 {
+    if (!atomic_load_explicit(&intake->alert, memory_order_relaxed))
+        return CALM_PAUSE_MS;
+    int64_t rest_ms = PAUSE_LOOKS * intake->look_ns / 1000000;
+    return rest_ms < ALERT_PAUSE_MS ? ALERT_PAUSE_MS : rest_ms > 100 ? 100 : (int)rest_ms;
+}
+
+unsigned
+ch_intake_check(ch_intake_t *intake, const ch_log_t *log, const ch_clock_t *clock)
+{
+    const int64_t now_ns = ch_clock_monotonic_ns(clock);
     if (!is_alert(intake, now_ns))
         return 0;
 #ifdef CH_FAULT_NODE_INTAKE_UNGUARDED
     return 0;
 #endif
     look_at_all(intake);
+    intake->look_ns = ch_clock_monotonic_ns(clock) - now_ns;
     ch_intake_judge(&intake->limits, intake->connections, intake->count);
     unsigned cuts = 0;
     for (size_t i = 0; i < intake->count; i++) {

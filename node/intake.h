@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <zmq.h>
+#include "ch/clock.h"
 #include "ch/log.h"
 
 enum { CH_INTAKE_SOCKETS = 2 /* ingest, query */ };
@@ -35,8 +36,13 @@ void ch_intake_listen(ch_intake_t *intake, unsigned socket, const char *endpoint
 /// A frame was read. Costs one load while the memory is calm.
 void ch_intake_read(ch_intake_t *intake, zmq_msg_t *frame);
 
-/// Look, now and then (ten times a second). Returns how many connections were shut down.
-unsigned ch_intake_check(ch_intake_t *intake, const ch_log_t *log, int64_t now_ns);
+/// Look, now and then. Returns how many connections were shut down.
+unsigned ch_intake_check(ch_intake_t *intake, const ch_log_t *log,
+                         const ch_clock_t *clock);
+
+/// When to look again: what arrives until then may be above the limits. Longer while the memory is calm, and
+/// when many connections make a look long.
+int ch_intake_pause_ms(const ch_intake_t *intake);
 
 /// The decision, pure. Marks `cut` in those beyond their own limit; then, while the rest together
 /// are above the total, the one with most.

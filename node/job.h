@@ -36,9 +36,8 @@ typedef struct ch_job {
     int64_t received_ns, deadline_ns; /* monotonic */
     unsigned worker;                  /* WORKER: which */
     zmq_msg_t reply;                  /* WORKER: made there */
-    bool failed;                      /* the reply is an error */
+    ch_status_t status;               /* WORKER, CONTROL: what came of it */
     /* CONTROL: what the engine said */
-    ch_status_t status;
     uint64_t lsn, segment;
     char text[256];
     bool deleted;      /* a delete that is logged, or that had nothing to do */

@@ -18,18 +18,18 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include "ch/assert.h"
+#include "ch/fs.h"
 #include "endpoints.h"
 #include "front_actor.h"
 #include "ingest_actor.h"
 #include "sockets.h"
-#include "stats_line.h"
+#include "watch.h"
 
 #if defined(CH_ASAN) || defined(CH_TSAN)
 enum { STOP_SECONDS = 60 }; /* a sanitizer's pace is no reason to give up */
 #else
 enum { STOP_SECONDS = 10 };
 #endif
-enum { STATS_INTERVAL_S = 60, LOOK_MS = 100 };
 
 typedef struct runtime {
     ch_node_t *node;
@@ -169,6 +169,9 @@ node_new(const ch_config_t *config)
     memset(node, 0, sizeof *node);
     node->config = config;
     node->limits = ch_config_limits(config);
+    uint64_t share = ch_config_memory_plan(config).queries / config->query_workers;
+    if (node->limits.query_memory > share)
+        node->limits.query_memory = share;
     node->log = ch_log_stderr((ch_log_level_t)config->log_level);
     node->clock = ch_clock_system();
     node->query_clock = (ch_clock_t){
@@ -188,6 +191,7 @@ node_destroy(ch_node_t *node)
     ch_poke_release(&node->front_poke);
     ch_poke_release(&node->main_poke);
     ch_intake_destroy(&node->intake);
+    ch_gate_destroy(&node->gate);
     free(node);
 }
 
@@ -277,6 +281,8 @@ start_actors(runtime_t *runtime)
         return status;
     ch_intake_listen(node->intake, 0, runtime->ingest_endpoint);
     ch_intake_listen(node->intake, 1, runtime->query_endpoint);
+    node->gate = ch_gate_new((uint32_t)node->config->limit_connections);
+    ch_watch_look(&(ch_watch_t){0}, node); /* figures, before anybody asks for them */
     log_listening(node, "ingest", runtime->ingest_endpoint);
     log_listening(node, "query", runtime->query_endpoint);
     const ch_endpoint_t endpoints[] = {{"ingest", runtime->ingest_endpoint},
@@ -294,6 +300,7 @@ start(runtime_t *runtime)
     if (status < 0)
         return status;
     raise_file_limit(&node->log);
+    ch_fs_posix_reserve();
     zsys_handler_set(NULL); /* signals are ours; its one I/O thread is what we want */
     log_start(node);
     status = open_engine(node);
@@ -318,25 +325,6 @@ take_signal(int fd)
     return read(fd, &info, sizeof info) == (ssize_t)sizeof info;
 }
 
-typedef struct watch {
-    ch_stats_line_t line;
-    int64_t line_ns; /* when the last one was logged */
-} watch_t;
-
-static void
-look(ch_node_t *node, watch_t *watch)
-{
-    int64_t now_ns = ch_clock_monotonic_ns(&node->clock);
-    ch_count(&node->stats, CH_COUNT_INTAKE_CUT,
-             ch_intake_check(node->intake, &node->log, now_ns));
-    if (watch->line_ns == 0)
-        watch->line_ns = now_ns;
-    if (now_ns - watch->line_ns < STATS_INTERVAL_S * INT64_C(1000000000))
-        return;
-    watch->line_ns = now_ns;
-    ch_stats_line_log(&watch->line, node);
-}
-
 /* Until a signal comes or the engine fails. */
 static void
 wait_for_end(runtime_t *runtime)
@@ -344,13 +332,13 @@ wait_for_end(runtime_t *runtime)
     ch_node_t *node = runtime->node;
     struct pollfd fds[] = {{.fd = runtime->signals, .events = POLLIN},
                            {.fd = node->main_poke.fd, .events = POLLIN}};
-    watch_t watch = {0};
+    ch_watch_t watch = {0};
     for (;;) {
         ch_poke_arm(&node->main_poke);
         if (engine_failed(node))
             return;
-        int count = poll(fds, 2, LOOK_MS);
-        look(node, &watch);
+        int count = poll(fds, 2, ch_intake_pause_ms(node->intake));
+        ch_watch_look(&watch, node);
         if (count > 0 && fds[1].revents)
             ch_poke_clear(&node->main_poke);
         if (count > 0 && fds[0].revents && take_signal(runtime->signals))

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include "ch/engine.h"
 #include "config.h"
+#include "gate.h"
 #include "intake.h"
 #include "node_stats.h"
 #include "poke.h"
@@ -32,6 +33,7 @@ typedef struct ch_node {
         query_clock; /* monotonic time ends when the node stops: every deadline passes */
     ch_engine_t *engine;
     ch_node_stats_t stats;
+    ch_gate_t *gate;         /* how many may be connected; made when all listen */
     ch_intake_t *intake;     /* what peers send and nobody can read */
     ch_touch_ring_t touches; /* ingest to front */
     atomic_bool front_waits; /* somebody waits there: touches and progress matter */

@@ -176,6 +176,7 @@ answer_query(answer_t *answer)
         .samples_max = limits->query_samples,
         .result_points_max = limits->reply_bytes / 16, /* a time and a value each */
         .series_max = SERIES_MAX,
+        .memory_max = limits->query_memory,
         .clock = &answer->node->query_clock,
         .deadline_ns = answer->deadline_ns,
     };
@@ -283,7 +284,8 @@ answer_dry_run(answer_t *answer)
 
 ch_bytes_t
 ch_query_deleted(const ch_node_t *node, const ch_request_t *request, ch_view_t *before,
-                 uint64_t lsn, int64_t deadline_ns, ch_reply_t *reply, bool *failed_out)
+                 uint64_t lsn, int64_t deadline_ns, ch_reply_t *reply,
+                 ch_status_t *status_out)
 {
     uint64_t points = 0, series = 0;
     ch_status_t status = CH_OK;
@@ -303,7 +305,7 @@ ch_query_deleted(const ch_node_t *node, const ch_request_t *request, ch_view_t *
     }
     ch_bytes_t frame;
     status = ch_reply_finish(reply, &frame);
-    *failed_out = status < 0;
+    *status_out = status;
     return status < 0 ? ch_query_error(reply, request->id, status) : frame;
 }
 
@@ -403,14 +405,14 @@ answer_new(const ch_node_t *node, const ch_request_t *request, int64_t deadline_
 bool
 ch_query_answer_at_once(const ch_node_t *node, const ch_request_t *request,
                         int64_t deadline_ns, ch_reply_t *reply, ch_bytes_t *frame_out,
-                        bool *failed_out)
+                        ch_status_t *status_out)
 {
     answer_t answer = answer_new(node, request, deadline_ns, reply);
 #ifndef CH_FAULT_NODE_GET_READS_TABLES
     answer.memory_only = true;
 #endif
     ch_status_t status = answer_whole(&answer, frame_out);
-    *failed_out = status < 0;
+    *status_out = status;
     if (status < 0 && status != CH_ERR_BUSY)
         *frame_out = ch_query_error(reply, request->id, status);
     return status != CH_ERR_BUSY;
@@ -418,11 +420,11 @@ ch_query_answer_at_once(const ch_node_t *node, const ch_request_t *request,
 
 ch_bytes_t
 ch_query_answer(const ch_node_t *node, const ch_request_t *request, int64_t deadline_ns,
-                ch_reply_t *reply, bool *failed_out)
+                ch_reply_t *reply, ch_status_t *status_out)
 {
     answer_t answer = answer_new(node, request, deadline_ns, reply);
     ch_bytes_t frame;
     ch_status_t status = answer_whole(&answer, &frame);
-    *failed_out = status < 0;
+    *status_out = status;
     return status < 0 ? ch_query_error(reply, request->id, status) : frame;
 }

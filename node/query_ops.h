@@ -10,21 +10,22 @@
 #include "node.h"
 
 /// Answer one of get, read, query, series, labels, label_values, producers, and delete as a dry run. The frame is valid until
-/// the next use of `reply`. *failed_out: it is an error reply.
+/// the next use of `reply`. *status_out: below 0 when it is an error reply.
 ch_bytes_t ch_query_answer(const ch_node_t *node, const ch_request_t *request,
-                           int64_t deadline_ns, ch_reply_t *reply, bool *failed_out);
+                           int64_t deadline_ns, ch_reply_t *reply,
+                           ch_status_t *status_out);
 
 /// Answer a delete that is durable as record `lsn` (0: it had nothing to do): count what `before` (NULL:
 /// nothing) held of it. When that fails, or takes longer than the deadline, the reply has what was
 /// counted and a warning: the delete is done all the same.
 ch_bytes_t ch_query_deleted(const ch_node_t *node, const ch_request_t *request,
                             ch_view_t *before, uint64_t lsn, int64_t deadline_ns,
-                            ch_reply_t *reply, bool *failed_out);
+                            ch_reply_t *reply, ch_status_t *status_out);
 
 /// The same at once, or false: a table must be read, which may take its time.
 bool ch_query_answer_at_once(const ch_node_t *node, const ch_request_t *request,
                              int64_t deadline_ns, ch_reply_t *reply,
-                             ch_bytes_t *frame_out, bool *failed_out);
+                             ch_bytes_t *frame_out, ch_status_t *status_out);
 
 /// An error reply for a status and this thread's failure text.
 ch_bytes_t ch_query_error(ch_reply_t *reply, ch_bytes_t id, ch_status_t status);

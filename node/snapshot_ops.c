@@ -81,14 +81,14 @@ answer(const ch_node_t *node, const ch_request_t *request, ch_reply_t *reply)
 
 ch_bytes_t
 ch_snapshot_answer(const ch_node_t *node, const ch_request_t *request, ch_reply_t *reply,
-                   bool *failed_out)
+                   ch_status_t *status_out)
 {
     ch_bytes_t frame;
     ch_reply_begin(reply, request->id);
     ch_status_t status = answer(node, request, reply);
     if (status == CH_OK)
         status = ch_reply_finish(reply, &frame);
-    *failed_out = status != CH_OK;
+    *status_out = status > 0 ? CH_ERR_INVALID : status; /* not found is an error here */
     if (status == CH_OK)
         return frame;
     if (status == CH_ERR_EXISTS || status == CH_ERR_BUSY)

@@ -7,8 +7,8 @@
 #include "ch/request.h"
 #include "node.h"
 
-/// The frame is valid until the next use of `reply`. *failed_out: it is an error reply.
+/// The frame is valid until the next use of `reply`. *status_out: below 0 when it is an error reply.
 ch_bytes_t ch_snapshot_answer(const ch_node_t *node, const ch_request_t *request,
-                              ch_reply_t *reply, bool *failed_out);
+                              ch_reply_t *reply, ch_status_t *status_out);
 
 #endif

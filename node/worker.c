@@ -35,17 +35,15 @@ answer(const ch_node_t *node, ch_job_t *job, ch_reply_t *reply)
 {
     if (job->deleted)
         return ch_query_deleted(node, &job->request, job->before, job->lsn,
-                                job->deadline_ns, reply, &job->failed);
+                                job->deadline_ns, reply, &job->status);
     bool in_time = ch_clock_monotonic_ns(&node->query_clock) < job->deadline_ns;
     if (in_time && job->request.op == CH_OP_SNAPSHOT)
-        return ch_snapshot_answer(node, &job->request, reply, &job->failed);
+        return ch_snapshot_answer(node, &job->request, reply, &job->status);
     if (in_time)
         return ch_query_answer(node, &job->request, job->deadline_ns, reply,
-                               &job->failed);
-    job->failed = true;
-    return ch_query_error(
-        reply, job->request.id,
-        ch_fail(CH_ERR_TIMEOUT, "the time was up before a worker began"));
+                               &job->status);
+    job->status = ch_fail(CH_ERR_TIMEOUT, "the time was up before a worker began");
+    return ch_query_error(reply, job->request.id, job->status);
 }
 
 void

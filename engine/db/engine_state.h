@@ -44,6 +44,7 @@ enum {
 
 typedef struct ch_engine_counters {
     uint64_t batches, points, points_flushed, flushes, flush_us, flush_bytes, rejects;
+    uint64_t producers_refused, producer_series_refused;
     uint64_t held, series_refused, memtable_switches, deletes, tables_dropped;
     uint64_t compactions, compaction_us, compaction_read, compaction_written;
     uint64_t chunks_passed, compactions_given_up;
@@ -62,9 +63,10 @@ struct ch_engine {
     ch_series_states_t *states;
     ch_block_cache_t *cache; /* of all tables' blocks; outlives every version */
     ch_memory_plan_t memory;
-    uint64_t cache_budget;  /* W */
-    uint64_t tables_memory; /* W: as of the last fit */
-    uint32_t fitted_series; /* W */
+    uint64_t cache_budget;    /* W */
+    uint64_t tables_memory;   /* W: as of the last fit */
+    uint32_t fitted_series;   /* W */
+    uint64_t nameless_series; /* W: brought by batches without identity */
 
     ch_memtable_t *active; /* W: the version's active memtable */
 

@@ -1,11 +1,13 @@
 /* engine_stats.c - one table of what the engine counts: name, help, unit, value. */
 #include "db/compaction_picker.h"
 #include "db/engine_state.h"
+#include "index/regex.h"
 
 typedef struct snapshot {
     ch_wal_stats_t wal;
     ch_engine_counters_t counters;
     uint64_t memtable_bytes, memtable_points, immutable_points;
+    uint64_t producers;
     uint64_t tables, table_bytes, table_points, tombstones;
     uint64_t level_tables[CH_COMPACTION_LEVELS];
     ch_block_cache_stats_t cache;
@@ -49,6 +51,13 @@ write_amplification(ch_engine_t *engine)
     return flushed > 0 ? (flushed + merged) / flushed : 1;
 }
 
+static uint64_t
+in_flight(const ch_engine_t *engine)
+{
+    uint64_t durable = ch_engine_durable_lsn(engine); /* first: it follows the other */
+    return ch_engine_appended_lsn(engine) - durable;
+}
+
 #define COUNTER(field) (double)__atomic_load_n(&engine->counters.field, __ATOMIC_RELAXED)
 
 void
@@ -58,6 +67,9 @@ ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_
     snapshot_t now = {0};
     ch_wal_stats(engine->wal, &now.wal);
     take_version(engine, &now);
+    (void)pthread_mutex_lock(&engine->sessions_mutex);
+    now.producers = ch_session_map_count(engine->sessions);
+    (void)pthread_mutex_unlock(&engine->sessions_mutex);
     now.cache = ch_block_cache_stats(engine->cache);
     now.memory = ch_engine_memory_use(engine);
     const ch_stat_t stats[] = {
@@ -79,6 +91,14 @@ ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_
         {"engine.series_refused",
          "batches refused at limits.series or engine.memory_limit", "",
          COUNTER(series_refused)},
+        {"engine.producer_series_refused", "batches refused at limits.producer_series",
+         "", COUNTER(producer_series_refused)},
+        {"engine.producers", "producers whose sessions are kept", "",
+         (double)now.producers},
+        {"engine.producers_refused", "batches dropped at limits.producers", "",
+         COUNTER(producers_refused)},
+        {"index.regex_given_up", "matches of regexes that took too many steps", "",
+         (double)ch_regex_given_up()},
         {"engine.series_bytes", "memory of keys", "bytes",
          (double)ch_series_table_bytes(engine->series)},
         {"engine.index_bytes", "memory of the label index", "bytes",
@@ -151,6 +171,10 @@ ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_
         {"wal.sync_us_max", "longest fdatasync", "us", (double)now.wal.sync_us_max},
         {"wal.pending_bytes", "appended and not yet durable", "bytes",
          (double)ch_wal_pending_bytes(engine->wal)},
+        {"wal.window_bytes", "what may wait to be durable; beyond, nothing is read",
+         "bytes", (double)engine->options.wal_window_bytes},
+        {"wal.in_flight", "records that are not durable yet", "",
+         (double)in_flight(engine)},
         {"wal.recovered_records", "records replayed by the last start", "",
          (double)engine->recovered_records},
         {"wal.recovery_ms", "time of the last start", "ms",

@@ -200,6 +200,42 @@ count_block(ch_engine_t *engine, const ch_batch_block_t *block, new_series_t *co
                            block->labels[i], 1, count);
 }
 
+/* By this batch's producer, or by all batches without one. */
+static uint64_t
+series_brought(ch_engine_t *engine, const ch_identity_t *identity)
+{
+    if (!identity->present)
+        return engine->nameless_series;
+    (void)pthread_mutex_lock(&engine->sessions_mutex);
+    uint64_t series = ch_session_series(engine->sessions, identity->producer);
+    (void)pthread_mutex_unlock(&engine->sessions_mutex);
+    return series;
+}
+
+static void
+note_series_brought(ch_engine_t *engine, const ch_identity_t *identity, uint64_t count)
+{
+    if (count == 0)
+        return;
+    if (!identity->present) {
+        engine->nameless_series += count;
+        return;
+    }
+    (void)pthread_mutex_lock(&engine->sessions_mutex);
+    ch_session_add_series(engine->sessions, identity->producer, count);
+    (void)pthread_mutex_unlock(&engine->sessions_mutex);
+}
+
+static void
+refuse_own_series(ch_engine_t *engine, uint64_t limit, ch_reject_t *reject)
+{
+    ch_engine_count(&engine->counters.producer_series_refused, 1);
+    (void)snprintf(reject->message, sizeof reject->message,
+                   "a new series, and its producer has brought %llu since the node's "
+                   "start (limits.producer_series)",
+                   (unsigned long long)limit);
+}
+
 /* Far from the limits nothing is looked at twice; near one every key is, before any is made. A new
  * series named twice in the batch counts twice: the refusal may come that much early. */
 static bool
@@ -207,15 +243,20 @@ over_series_limit(ch_engine_t *engine, const ch_batch_t *batch, ch_reject_t *rej
 {
     uint64_t count = ch_series_table_count(engine->series), cells = batch_cells(batch);
     uint64_t limit = engine->options.limits.series;
-    if (count + cells <= limit &&
+    uint64_t own = series_brought(engine, &batch->identity);
+    uint64_t own_limit = engine->options.limits.producer_series;
+    if (count + cells <= limit && own + cells <= own_limit &&
         !ch_engine_memory_over(engine, cells, CH_BATCH_KEY_BYTES_MAX))
         return false;
     new_series_t fresh = {0};
     for (uint32_t b = 0; b < batch->block_count; b++)
         count_block(engine, &batch->blocks[b], &fresh);
-    bool many = count + fresh.cells > limit;
+    bool many = count + fresh.cells > limit, own_many = own + fresh.cells > own_limit;
+#ifdef CH_FAULT_PRODUCER_SERIES_UNBOUNDED
+    own_many = false;
+#endif
     if (fresh.cells == 0 ||
-        (!many && !ch_engine_memory_over(engine, fresh.cells, fresh.bytes)))
+        (!many && !own_many && !ch_engine_memory_over(engine, fresh.cells, fresh.bytes)))
         return false;
     *reject = (ch_reject_t){
         .seq = batch->identity.seq, .index = fresh.first, .code = CH_ERR_LIMIT};
@@ -224,6 +265,8 @@ over_series_limit(ch_engine_t *engine, const ch_batch_t *batch, ch_reject_t *rej
                        "a new series, and the node holds its limit of %llu "
                        "(limits.series)",
                        (unsigned long long)limit);
+    else if (own_many)
+        refuse_own_series(engine, own_limit, reject);
     else
         (void)snprintf(reject->message, sizeof reject->message,
                        "a new series, and %llu series fill the memory they may take "
@@ -244,7 +287,19 @@ ch_engine_check_session(ch_engine_t *engine, const ch_identity_t *identity)
     ch_append_state_t state =
         ch_session_check(engine->sessions, identity, engine->options.limits.producers);
     (void)pthread_mutex_unlock(&engine->sessions_mutex);
+    if (state == CH_APPEND_HELD) /* the map is full */
+        ch_engine_count(&engine->counters.producers_refused, 1);
     return state;
+}
+
+bool
+ch_engine_producers_full(ch_engine_t *engine)
+{
+    (void)pthread_mutex_lock(&engine->sessions_mutex);
+    bool full =
+        ch_session_map_count(engine->sessions) >= engine->options.limits.producers;
+    (void)pthread_mutex_unlock(&engine->sessions_mutex);
+    return full;
 }
 
 void
@@ -321,10 +376,13 @@ append_points(ch_engine_t *engine, const ch_batch_t *batch, ch_append_result_t *
     int64_t time = ch_clock_wall_ns(engine->options.clock);
     uint64_t lsn = ch_wal_appended_lsn(engine->wal) + 1;
     (void)ch_engine_switch(engine, too_many_segments(engine, lsn));
+    uint32_t series_before = ch_series_table_count(engine->series);
     (void)ch_engine_intern(engine, batch, lsn);
     ch_engine_memory_fit(engine);
     ch_engine_apply(engine, batch, lsn);
     ch_engine_consume(engine, &batch->identity, lsn, time, NULL);
+    note_series_brought(engine, &batch->identity,
+                        ch_series_table_count(engine->series) - series_before);
     result->lsn = lsn;
     ch_status_t status = ch_wal_append_batch(engine->wal, batch, engine->ids, time, &lsn);
     if (status < 0) { /* applied, but never visible: the durable lsn cannot reach it */

@@ -19,6 +19,7 @@ typedef struct session {
     bool gap;
     bool changed; /* since the last capture */
     uint64_t rejected, gaps, duplicates;
+    uint64_t series; /* brought; counts from the start of the process */
     int64_t last_time;
     in_flight_t *flight; /* ring of flight_capacity (a power of two) */
     uint32_t flight_first, flight_count, flight_capacity;
@@ -213,6 +214,19 @@ ch_session_consume(ch_session_map_t *map, const ch_identity_t *identity, uint64_
         kept.seq = identity->seq;
         keep_reject(session, &kept);
     }
+}
+
+uint64_t
+ch_session_series(const ch_session_map_t *map, const char *producer)
+{
+    const session_t *session = find(map, producer);
+    return session ? session->series : 0;
+}
+
+void
+ch_session_add_series(ch_session_map_t *map, const char *producer, uint64_t count)
+{
+    find_or_make(map, producer)->series += count;
 }
 
 static void

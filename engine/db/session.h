@@ -29,6 +29,10 @@ ch_append_state_t ch_session_check(ch_session_map_t *map, const ch_identity_t *i
 void ch_session_consume(ch_session_map_t *map, const ch_identity_t *identity,
                         uint64_t lsn, int64_t time, const ch_reject_t *reject);
 
+/// New series that this producer has brought since the map was made; 0 for an unknown one.
+uint64_t ch_session_series(const ch_session_map_t *map, const char *producer);
+void ch_session_add_series(ch_session_map_t *map, const char *producer, uint64_t count);
+
 /// Everything up to `durable_lsn` is durable: what consume remembers of batches in flight stays as
 /// small as what is in flight, also when nobody ever asks.
 void ch_session_map_durable(ch_session_map_t *map, uint64_t durable_lsn);

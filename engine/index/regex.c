@@ -2,8 +2,11 @@
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
+#include <stdatomic.h>
 
 #include "ch/alloc.h"
+
+static _Atomic uint64_t given_up;
 
 struct ch_regex {
     enum { MATCH_ALL, MATCH_SOME, MATCH_CODE } kind; /* `.*`, `.+`, anything else */
@@ -107,6 +110,13 @@ ch_regex_matches(ch_regex_t *regex, ch_bytes_t text)
     if (found == PCRE2_ERROR_NOMATCH ||
         (found <= PCRE2_ERROR_UTF8_ERR1 && found >= PCRE2_ERROR_UTF8_ERR21))
         return 0;
+    atomic_fetch_add_explicit(&given_up, 1, memory_order_relaxed);
     return ch_fail(CH_ERR_LIMIT,
                    "regex: gave up, it takes too many steps; make it simpler");
+}
+
+uint64_t
+ch_regex_given_up(void)
+{
+    return atomic_load_explicit(&given_up, memory_order_relaxed);
 }

@@ -32,6 +32,9 @@ void ch_regex_destroy(ch_regex_t **regex);
 /// 1 or 0, or CH_ERR_LIMIT when it gave up.
 int ch_regex_matches(ch_regex_t *regex, ch_bytes_t text);
 
+/// How often ch_regex_matches gave up, in this process. Any thread.
+uint64_t ch_regex_given_up(void);
+
 /// RE2's syntax to pcre2's, appended to `out`. Errors as ch_regex_new.
 ch_status_t ch_regex_translate(ch_bytes_t pattern, ch_text_t *out) CH_MUST_CHECK;
 

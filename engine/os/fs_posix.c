@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@
 enum {
     FILE_MODE = 0640, /* records are nobody else's business; a group may read them */
     DIRECTORY_MODE = 0750,
+    RESERVE_FILES = 64, /* of descriptors, or an eighth of all */
+    RESERVE_TRIES = 8,
 };
 
 typedef struct posix_file {
@@ -64,13 +67,59 @@ check_regular(int fd, const char *path)
     return CH_OK;
 }
 
+/* Descriptors between the soft and the hard limit are this file's own: sockets cannot take them. The soft
+ * limit is raised for the moment of one open; another thread may come in between, hence several tries. */
+static pthread_mutex_t reserve_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool reserved; /* under reserve_lock: ch_fs_posix_reserve was called */
+
+static int
+open_from_reserve(const char *path, int mode)
+{
+    struct rlimit limit, raised;
+    int fd = -1, why = EMFILE;
+    (void)pthread_mutex_lock(&reserve_lock);
+    if (reserved && getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+        limit.rlim_cur < limit.rlim_max) {
+        raised = (struct rlimit){.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+        for (int i = 0; i < RESERVE_TRIES && fd < 0 && why == EMFILE; i++) {
+            (void)setrlimit(RLIMIT_NOFILE, &raised);
+            fd = RETRY(open(path, mode, FILE_MODE));
+            why = errno;
+            (void)setrlimit(RLIMIT_NOFILE, &limit);
+        }
+    }
+    (void)pthread_mutex_unlock(&reserve_lock);
+    errno = why;
+    return fd;
+}
+
+void
+ch_fs_posix_reserve(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    uint64_t files =
+        limit.rlim_max / 8 < RESERVE_FILES ? limit.rlim_max / 8 : RESERVE_FILES;
+    limit.rlim_cur = limit.rlim_max - files;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    (void)pthread_mutex_lock(&reserve_lock);
+    reserved = true;
+    (void)pthread_mutex_unlock(&reserve_lock);
+}
+
 static ch_status_t
 posix_open(ch_fs_t *fs, const char *path, unsigned flags, ch_file_t **file_out)
 {
     int mode = (flags & CH_FS_WRITE) ? O_RDWR : O_RDONLY;
     if (flags & CH_FS_CREATE)
         mode |= O_CREAT | ((flags & CH_FS_EXCLUSIVE) ? O_EXCL : 0);
-    int fd = RETRY(open(path, mode | O_CLOEXEC | O_NONBLOCK, FILE_MODE));
+    mode |= O_CLOEXEC | O_NONBLOCK;
+    int fd = RETRY(open(path, mode, FILE_MODE));
+#ifndef CH_FAULT_FS_NO_RESERVE
+    if (fd < 0 && errno == EMFILE)
+        fd = open_from_reserve(path, mode);
+#endif
     if (fd < 0 && errno == ENOENT && !(flags & CH_FS_CREATE))
         return ch_fail(CH_NOT_FOUND, "open %s: no such file", path);
     if (fd < 0 &&

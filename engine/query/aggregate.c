@@ -136,6 +136,9 @@ group_add(ch_promql_aggregate_t *aggregate, const group_t *wanted, size_t slot,
             "aggregation needs more than %d MiB for %zu groups at %zu steps: group by "
             "fewer labels or take longer steps",
             CH_PROMQL_GROUP_BYTES_MAX >> 20, aggregate->count + 1, eval->steps);
+    ch_status_t status = ch_promql_hold(eval, bytes);
+    if (status < 0)
+        return status;
     eval->group_bytes += bytes;
     if (aggregate->count == aggregate->capacity) {
         aggregate->capacity = aggregate->capacity ? aggregate->capacity * 2 : 16;

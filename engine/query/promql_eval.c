@@ -61,6 +61,30 @@ ch_promql_answer(ch_promql_eval_t *eval, uint64_t points)
                    eval->params->result_points_max);
 }
 
+static uint64_t
+bytes_held(const ch_promql_eval_t *eval)
+{
+    return eval->group_bytes + eval->list_bytes + eval->window_bytes +
+           ch_query_memory_held(eval->memory) +
+           ch_query_memory_held(eval->result->memory);
+}
+
+ch_status_t
+ch_promql_hold(const ch_promql_eval_t *eval, size_t more)
+{
+    uint64_t most = eval->params->memory_max;
+#ifdef CH_FAULT_PROMQL_MEMORY_UNBOUNDED
+    most = 0;
+#endif
+    if (most == 0 || bytes_held(eval) + more <= most)
+        return CH_OK;
+    return ch_fail(CH_ERR_LIMIT,
+                   "query needs more than %" PRIu64
+                   " bytes of memory (limits.query_memory): narrow the selector, group "
+                   "by fewer labels, or take shorter ranges or longer steps",
+                   most);
+}
+
 static ch_status_t
 count_steps(ch_promql_eval_t *eval)
 {

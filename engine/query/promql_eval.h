@@ -29,7 +29,8 @@ typedef struct ch_promql_eval {
     uint64_t work;          /* since the clock was looked at */
     int64_t started_ns;
     size_t group_bytes;
-    ch_query_memory_t *memory; /* until the end of the evaluation */
+    size_t list_bytes, window_bytes; /* of the selected series; of the window */
+    ch_query_memory_t *memory;       /* until the end of the evaluation */
     ch_query_result_t *result;
 } ch_promql_eval_t;
 
@@ -63,6 +64,9 @@ ch_status_t ch_promql_touch(ch_promql_eval_t *eval, uint64_t points) CH_MUST_CHE
 /// Count points of the answer. Errors: CH_ERR_LIMIT.
 ch_status_t ch_promql_answer(ch_promql_eval_t *eval, uint64_t points) CH_MUST_CHECK;
 
+/// May `more` bytes be held beside what is? Errors: CH_ERR_LIMIT.
+ch_status_t ch_promql_hold(const ch_promql_eval_t *eval, size_t more) CH_MUST_CHECK;
+
 /* promql_leaf.c */
 ch_status_t ch_promql_eval_rows(ch_promql_eval_t *eval,
                                 ch_promql_sink_t sink) CH_MUST_CHECK;
@@ -76,6 +80,13 @@ ch_status_t ch_promql_result_take(void *eval, const ch_promql_row_t *row) CH_MUS
 void ch_query_result_warn(ch_query_result_t *result, const char *text);
 /* Sort by key; series that became the same are one when no time has both of them. */
 ch_status_t ch_query_result_finish(ch_query_result_t *result) CH_MUST_CHECK;
+
+/// Bytes that a series of the answer takes beside its key.
+static inline size_t
+ch_query_series_bytes(size_t points)
+{
+    return sizeof(ch_query_series_t) + points * (sizeof(int64_t) + sizeof(double));
+}
 
 static inline int64_t
 ch_promql_add_time(int64_t a, int64_t b)

@@ -56,7 +56,13 @@ make_room(ch_promql_reader_t *reader, size_t more)
     if (needed > CH_PROMQL_WINDOW_POINTS_MAX)
         return ch_fail(CH_ERR_LIMIT, "a range holds more than %d points of one series",
                        CH_PROMQL_WINDOW_POINTS_MAX);
-    reader->capacity = needed * 2;
+    size_t capacity = needed * 2, point = sizeof(int64_t) + sizeof(double);
+    ch_status_t status =
+        ch_promql_hold(reader->eval, (capacity - reader->capacity) * point);
+    if (status < 0)
+        return status;
+    reader->eval->window_bytes = capacity * point;
+    reader->capacity = capacity;
     reader->times = ch_realloc(reader->times, reader->capacity * sizeof(int64_t));
     reader->values = ch_realloc(reader->values, reader->capacity * sizeof(double));
     return CH_OK;

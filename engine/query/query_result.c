@@ -65,6 +65,8 @@ ch_promql_result_take(void *context, const ch_promql_row_t *row)
     if (points == 0)
         return CH_OK;
     ch_status_t status = ch_promql_answer(eval, points);
+    if (status >= 0)
+        status = ch_promql_hold(eval, ch_query_series_bytes(points));
     if (status < 0)
         return status;
     int64_t *times;

@@ -28,7 +28,7 @@ typedef struct ask {
 typedef struct model {
     model_session_t sessions[PRODUCERS];
     uint64_t appended, durable;
-    const char *held;
+    const char *held, *stranger;
     ask_t *asks;
     size_t ask_count;
     size_t lookups;
@@ -101,6 +101,12 @@ world_answer(void *context, void *tag, const ch_ack_reply_t *ack)
         ask->reply = *ack;
 }
 
+static const char *
+world_stranger(void *context)
+{
+    return ((model_t *)context)->stranger;
+}
+
 static model_t *
 model_new(void)
 {
@@ -115,6 +121,7 @@ model_new(void)
         .durable_lsn = world_durable,
         .term = world_term,
         .held_reason = world_held,
+        .stranger_reason = world_stranger,
         .answer = world_answer,
     };
     model->core = ch_ack_core_new(&world);
@@ -278,6 +285,10 @@ test_unknown_and_pending_only_when_the_time_is_up(void **state)
     assert_told(unknown, CH_ACK_UNKNOWN);
     assert_int_equal(unknown->reply.expected, 1);
     assert_null(unknown->reply.reason);
+    model->stranger = "no more producers";
+    ask_t *stranger = ask(model, 3, 1, 1, CH_LEVEL_DURABLE, 5, 5);
+    assert_told(stranger, CH_ACK_UNKNOWN);
+    assert_string_equal(stranger->reply.reason, "no more producers");
     model->held = "disk full";
     ch_ack_core_expire(model->core, 1000);
     assert_told(pending, CH_ACK_PENDING);

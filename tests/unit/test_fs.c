@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -275,6 +276,35 @@ test_a_lock_is_held_by_one_until_closed(void **state)
     ch_fs_close(&second);
 }
 
+/* Files come by a descriptor when sockets and all else cannot. */
+static void
+test_files_have_a_reserve_of_descriptors(void **state)
+{
+    (void)state;
+    struct rlimit before, now;
+    enum { HARD = 256 };
+    int taken[HARD];
+    size_t count = 0;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    pid_t child = fork(); /* the hard limit cannot be raised again */
+    assert_true(child >= 0);
+    if (child == 0) {
+        now = (struct rlimit){.rlim_cur = HARD, .rlim_max = HARD};
+        if (setrlimit(RLIMIT_NOFILE, &now) != 0)
+            _exit(2);
+        ch_fs_posix_reserve();
+        while (count < HARD && (taken[count] = dup(STDERR_FILENO)) >= 0)
+            count++;
+        ch_file_t *file = NULL;
+        ch_status_t status = ch_fs_open(ch_fs_posix(), in_directory("reserve"),
+                                        CH_FS_WRITE | CH_FS_CREATE, &file);
+        _exit(status == CH_OK && dup(STDERR_FILENO) < 0 ? 0 : 1);
+    }
+    int code = 0;
+    assert_int_equal(waitpid(child, &code, 0), child);
+    assert_int_equal(code, 0);
+}
+
 static void
 test_space_is_plausible(void **state)
 {
@@ -322,6 +352,7 @@ main(void)
         EACH(test_names_are_made_moved_listed_and_removed),
         EACH(test_a_held_directory_is_synced_without_a_descriptor),
         EACH(test_a_lock_is_held_by_one_until_closed),
+        EACH(test_files_have_a_reserve_of_descriptors),
         EACH(test_space_is_plausible),
         EACH(test_threads_leave_signals_to_others),
     };

@@ -388,6 +388,20 @@ test_limits_are_errors_with_their_figures(void **state)
     check_error(&array, "m[5m]", params, CH_ERR_LIMIT, "more than 9 points");
     params.series_max = 9;
     check_error(&array, "m", params, CH_ERR_LIMIT, "more than 9 series");
+    params = instant_at(99 * SECOND);
+    params.memory_max = 8 << 10; /* the window of one series begins with 16 KiB */
+    for (int i = 0; i < 2000; i++)
+        array_source_put(&array, "long", i, ch_value_int(i));
+    check_error(&array, "stddev_over_time(long[5m])", params, CH_ERR_LIMIT,
+                "more than 8192 bytes of memory (limits.query_memory)");
+    check_error(&array, "long[5m]", params, CH_ERR_LIMIT, "limits.query_memory");
+    params = range_of(0, 99 * SECOND, SECOND / 10);
+    params.memory_max = 64 << 10;
+    check_error(&array, "sum by (n) (m)", params, CH_ERR_LIMIT, "limits.query_memory");
+    check_error(&array, "m", params, CH_ERR_LIMIT, "limits.query_memory");
+    params.memory_max = 0;
+    ch_query_result_t *result = eval(&array, "sum by (n) (m)", params);
+    ch_query_result_destroy(&result);
     params = range_of(0, 100 * SECOND, SECOND);
     params.result_points_max = 100;
     check_error(&array, "m", params, CH_ERR_LIMIT, "more than 100 steps");

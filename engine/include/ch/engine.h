@@ -206,6 +206,9 @@ typedef struct ch_session_view {
 ch_status_t ch_engine_session(ch_engine_t *engine, const char *producer,
                               ch_session_view_t *view_out);
 
+/// Does the map of sessions hold limits.producers? Then a new producer's batches are dropped.
+bool ch_engine_producers_full(ch_engine_t *engine);
+
 /// Visit every session under a lock; the callback must not call the engine.
 void ch_engine_sessions(ch_engine_t *engine,
                         void (*visit)(void *context, const char *producer,

@@ -109,4 +109,8 @@ ch_status_t ch_fs_lock_shared(ch_fs_t *fs, const char *path,
 ch_status_t ch_fs_space(ch_fs_t *fs, const char *path, uint64_t *free_out,
                         uint64_t *total_out) CH_MUST_CHECK;
 
+/// Lower the soft limit of open files a little below the hard one: what lies between is for files that are
+/// opened when connections have taken all else. For a process that has set its limits as they shall stay.
+void ch_fs_posix_reserve(void);
+
 #endif

@@ -24,6 +24,8 @@ typedef struct ch_query_params {
     int64_t start, end, step;
     uint64_t samples_max;       /* CH_ERR_LIMIT above: points touched */
     uint64_t result_points_max; /* CH_ERR_LIMIT above: points in the answer */
+    uint64_t
+        memory_max; /* CH_ERR_LIMIT above: bytes held at once; 0: see promql_eval.h */
     size_t series_max;
     const ch_clock_t *clock;
     int64_t deadline_ns; /* monotonic; 0: none. CH_ERR_TIMEOUT past it */

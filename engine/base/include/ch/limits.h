@@ -24,10 +24,12 @@ typedef struct ch_limits {
     uint32_t labels;       /* labels of a series */
     uint32_t
         request_bytes; /* a frame on the query socket; beyond, the peer is disconnected */
-    uint32_t reply_bytes;   /* a reply is cut (with a cursor) or refused above this */
-    uint64_t series;        /* series a node keeps */
-    uint32_t producers;     /* sessions a node keeps */
-    uint64_t query_samples; /* samples one query may touch */
+    uint32_t reply_bytes;     /* a reply is cut (with a cursor) or refused above this */
+    uint64_t series;          /* series a node keeps */
+    uint64_t producer_series; /* series one producer may bring while the node runs */
+    uint32_t producers;       /* sessions a node keeps */
+    uint64_t query_samples;   /* samples one query may touch */
+    uint64_t query_memory;    /* bytes one query may hold */
     uint32_t query_timeout_ms;
 } ch_limits_t;
 
