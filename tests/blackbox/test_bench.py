@@ -54,6 +54,9 @@ class BenchTest(unittest.TestCase):
         self.assertIn("write while everything is merged: p50 ms", rows)
         self.assertIn("devops data ten times over, other values: tables saved, %", rows)
 
+    def test_a_healthy_producer_is_measured_beside_an_abuser(self):
+        self.assertEqual(self.bench("abuse")[2:], ["flood of large batches"])
+
     def test_growth_is_drawn(self):
         with tempfile.TemporaryDirectory() as folder:
             rows = self.bench("engine", "growth", "--plots", folder)
