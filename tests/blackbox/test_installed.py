@@ -3,6 +3,7 @@ pkg-config finds and a compiler takes, shared and static."""
 
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -36,6 +37,15 @@ class Installed(NodeTest):
                               env=dict(os.environ, **(environment or {})))
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         return done.stdout
+
+    def test_the_unit_is_one_that_systemd_takes_and_shuts_in(self):
+        unit = os.path.join(self.prefix, "lib/systemd/system/cityhall.service")
+        with open(unit, encoding="utf-8") as file:
+            self.assertIn("ExecStart=%s/bin/cityhall " % self.prefix, file.read())
+        if not shutil.which("systemd-analyze"):
+            self.skipTest("no systemd-analyze here")
+        self.run_tool("systemd-analyze", "verify", unit)
+        self.run_tool("systemd-analyze", "security", "--offline=true", "--threshold=20", unit)  # of 100
 
     def flags(self, *options):
         return shlex.split(self.run_tool("pkg-config", *options, "cityhall",
