@@ -52,6 +52,7 @@ typedef struct ch_config {
     uint64_t retention_age_ms, retention_size; /* 0: no limit */
     char *retention_rules[CH_CONFIG_RULES];
     uint64_t log_level;
+    char *audit_log; /* empty: the node's own log */
     uint64_t query_workers;
     uint64_t security_insecure;
     char origins[CH_CONFIG_KEYS_MAX]

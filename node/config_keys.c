@@ -127,6 +127,9 @@ static const ch_config_key_t keys[] = {
     RULE(8, "One more, as rule_1."),
     {"log", "level", CH_CONFIG_LEVEL, true, SLOT(log_level), "info", 0, 0,
      "Least level that is logged to stderr: debug, info, warn, error."},
+    {"audit", "log", CH_CONFIG_PATH, false, SLOT(audit_log), "", 0, 0,
+     "File to which deletes, snapshots, flushes, merges on request and refused peers are "
+     "appended, one line each. Empty: they stand in the node's log as module=audit."},
     {"query", "workers", CH_CONFIG_COUNT, true, SLOT(query_workers), "2", 1, 64,
      "Threads that answer reads and queries."},
     {"security", "insecure", CH_CONFIG_BOOL, true, SLOT(security_insecure), "false", 0, 1,

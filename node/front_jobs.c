@@ -115,6 +115,11 @@ send_reply(ch_front_t *front, ch_job_t *job, zmq_msg_t *body, ch_status_t status
         ch_count(&node->stats, CH_COUNT_QUERY_LIMIT, 1);
     if (status == CH_ERR_TIMEOUT)
         ch_count(&node->stats, CH_COUNT_QUERY_TIMEOUT, 1);
+    if (ch_audit_concerns(&job->request))
+        ch_audit_job(node->audit, job,
+                     status >= 0 ? "ok"
+                     : job->code ? job->code
+                                 : ch_reply_code(status));
     ch_front_send(front, &job->peer, body);
     take_back(front, job);
     job->answered = true;
@@ -134,6 +139,7 @@ ch_front_finish(ch_front_t *front, ch_job_t *job, ch_bytes_t frame, ch_status_t 
 void
 ch_front_fail(ch_front_t *front, ch_job_t *job, const char *code, const char *message)
 {
+    job->code = code;
     ch_status_t status = strcmp(code, "limit") == 0     ? CH_ERR_LIMIT
                          : strcmp(code, "timeout") == 0 ? CH_ERR_TIMEOUT
                                                         : CH_ERR_INVALID;

@@ -12,6 +12,7 @@
  */
 #include "intake.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -169,6 +170,20 @@ local_port(int fd)
     return 0;
 }
 
+static void
+peer_address(int fd, char address_out[INET6_ADDRSTRLEN])
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t size = sizeof peer;
+    if (getpeername(fd, (struct sockaddr *)&peer, &size) != 0)
+        return;
+    const struct sockaddr_in *four = (const void *)&peer;
+    const struct sockaddr_in6 *six = (const void *)&peer;
+    const void *address = peer.ss_family == AF_INET6 ? (const void *)&six->sin6_addr
+                                                     : (const void *)&four->sin_addr;
+    (void)inet_ntop(peer.ss_family, address, address_out, INET6_ADDRSTRLEN);
+}
+
 static bool
 received_bytes(int fd, uint64_t *bytes_out)
 {
@@ -241,22 +256,28 @@ look_at_all(ch_intake_t *intake)
 }
 
 static void
-cut(ch_intake_t *intake, const ch_intake_connection_t *connection, const ch_log_t *log)
+cut(ch_intake_t *intake, const ch_intake_connection_t *connection, const ch_log_t *log,
+    ch_audit_t *audit)
 {
+    const char *socket = connection->socket ? "query" : "ingest";
+    char address[INET6_ADDRSTRLEN] = "";
     sight_t *sight = &intake->sights[connection->fd];
     if (cookie_of(connection->fd) != sight->cookie)
         return; /* it is gone already */
     sight->cut = true;
+    peer_address(connection->fd, address);
     /* libzmq sees the end and closes the descriptor; with this lingering the close is a reset, so
      * that the peer's kernel does not probe a closed window for a minute. */
     const struct linger reset = {.l_onoff = 1, .l_linger = 0};
     (void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     (void)shutdown(connection->fd, SHUT_RDWR);
+    ch_audit(audit, "refused", ch_bytes_text(address), "disconnected",
+             "socket=%s unread_bytes=%" PRIu64, socket, connection->unread);
     ch_log(
         log, CH_LOG_WARN, "intake", "disconnected",
-        "socket=%s unread_bytes=%" PRIu64
+        "socket=%s peer=%s unread_bytes=%" PRIu64
         " reason=\"it sends what does not become messages, or more than memory allows\"",
-        connection->socket ? "query" : "ingest", connection->unread);
+        socket, address, connection->unread);
 }
 
 /* ---- calm and alert */
@@ -291,7 +312,8 @@ ch_intake_pause_ms(const ch_intake_t *intake)
 }
 
 unsigned
-ch_intake_check(ch_intake_t *intake, const ch_log_t *log, const ch_clock_t *clock)
+ch_intake_check(ch_intake_t *intake, const ch_log_t *log, ch_audit_t *audit,
+                const ch_clock_t *clock)
 {
     const int64_t now_ns = ch_clock_monotonic_ns(clock);
     if (!is_alert(intake, now_ns))
@@ -306,7 +328,7 @@ ch_intake_check(ch_intake_t *intake, const ch_log_t *log, const ch_clock_t *cloc
     for (size_t i = 0; i < intake->count; i++) {
         if (!intake->connections[i].cut)
             continue;
-        cut(intake, &intake->connections[i], log);
+        cut(intake, &intake->connections[i], log, audit);
         cuts++;
     }
     return cuts;

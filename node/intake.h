@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <zmq.h>
+#include "audit.h"
 #include "ch/clock.h"
 #include "ch/log.h"
 
@@ -37,7 +38,7 @@ void ch_intake_listen(ch_intake_t *intake, unsigned socket, const char *endpoint
 void ch_intake_read(ch_intake_t *intake, zmq_msg_t *frame);
 
 /// Look, now and then. Returns how many connections were shut down.
-unsigned ch_intake_check(ch_intake_t *intake, const ch_log_t *log,
+unsigned ch_intake_check(ch_intake_t *intake, const ch_log_t *log, ch_audit_t *audit,
                          const ch_clock_t *clock);
 
 /// When to look again: what arrives until then may be above the limits. Longer while the memory is calm, and

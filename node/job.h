@@ -36,6 +36,7 @@ typedef struct ch_job {
     int64_t received_ns, deadline_ns; /* monotonic */
     unsigned worker;                  /* WORKER: which */
     zmq_msg_t reply;                  /* WORKER: made there */
+    const char *code;                 /* of the error that it was answered with */
     ch_status_t status;               /* WORKER, CONTROL: what came of it */
     /* CONTROL: what the engine said */
     uint64_t lsn, segment;

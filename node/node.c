@@ -191,6 +191,7 @@ node_destroy(ch_node_t *node)
     ch_poke_release(&node->front_poke);
     ch_poke_release(&node->main_poke);
     ch_intake_destroy(&node->intake);
+    ch_audit_destroy(&node->audit);
     ch_gate_destroy(&node->gate);
     free(node);
 }
@@ -261,6 +262,26 @@ start_actor(zactor_fn function, ch_node_t *node, zactor_t **actor_out, char *end
     return ch_actor_await(*actor_out, endpoint_out, CH_ENDPOINT_BYTES);
 }
 
+/* What this start does to the data that is there, by whose hand. */
+static void
+audit_start(const ch_node_t *node)
+{
+    const ch_config_t *config = node->config;
+    char who[64], rule[CH_CONFIG_TEXT_MAX / 4];
+    (void)snprintf(who, sizeof who, "uid %u, pid %d", (unsigned)getuid(), (int)getpid());
+    ch_audit(node->audit, "start", ch_bytes_text(who), "ok",
+             "version=%s insecure=%d retention_age_ms=%" PRIu64
+             " retention_size=%" PRIu64,
+             CH_VERSION, (int)config->security_insecure, config->retention_age_ms,
+             config->retention_size);
+    for (int i = 0; i < CH_CONFIG_RULES; i++) {
+        const char *text = config->retention_rules[i];
+        if (text[0])
+            ch_audit(node->audit, "retention", ch_bytes_text(who), "ok", "rule=%s",
+                     ch_log_quote(text, strlen(text), rule, sizeof rule));
+    }
+}
+
 static void
 log_listening(const ch_node_t *node, const char *socket, const char *endpoint)
 {
@@ -285,6 +306,7 @@ start_actors(runtime_t *runtime)
     ch_watch_look(&(ch_watch_t){0}, node); /* figures, before anybody asks for them */
     log_listening(node, "ingest", runtime->ingest_endpoint);
     log_listening(node, "query", runtime->query_endpoint);
+    audit_start(node);
     const ch_endpoint_t endpoints[] = {{"ingest", runtime->ingest_endpoint},
                                        {"query", runtime->query_endpoint}};
     return ch_endpoints_write(node->config->node_data, endpoints, 2);
@@ -303,7 +325,10 @@ start(runtime_t *runtime)
     ch_fs_posix_reserve();
     zsys_handler_set(NULL); /* signals are ours; its one I/O thread is what we want */
     log_start(node);
-    status = open_engine(node);
+    status =
+        ch_audit_new(node->config->audit_log, &node->log, &node->clock, &node->audit);
+    if (status == CH_OK)
+        status = open_engine(node);
     if (status == CH_OK)
         status = start_actors(runtime);
     return status;
@@ -319,10 +344,15 @@ engine_failed(const ch_node_t *node)
 
 /* Reading takes the signal off the pending ones; the next is then a second one. */
 static bool
-take_signal(int fd)
+take_signal(ch_node_t *node, int fd)
 {
     struct signalfd_siginfo info;
-    return read(fd, &info, sizeof info) == (ssize_t)sizeof info;
+    char who[64];
+    if (read(fd, &info, sizeof info) != (ssize_t)sizeof info)
+        return false;
+    (void)snprintf(who, sizeof who, "uid %u, pid %u", info.ssi_uid, info.ssi_pid);
+    ch_audit(node->audit, "stop", ch_bytes_text(who), "ok", "signal=%u", info.ssi_signo);
+    return true;
 }
 
 /* Until a signal comes or the engine fails. */
@@ -341,7 +371,7 @@ wait_for_end(runtime_t *runtime)
         ch_watch_look(&watch, node);
         if (count > 0 && fds[1].revents)
             ch_poke_clear(&node->main_poke);
-        if (count > 0 && fds[0].revents && take_signal(runtime->signals))
+        if (count > 0 && fds[0].revents && take_signal(node, runtime->signals))
             return;
     }
 }

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 #include "ch/engine.h"
+#include "audit.h"
 #include "config.h"
 #include "gate.h"
 #include "intake.h"
@@ -34,6 +35,7 @@ typedef struct ch_node {
     ch_engine_t *engine;
     ch_node_stats_t stats;
     ch_gate_t *gate;         /* how many may be connected; made when all listen */
+    ch_audit_t *audit;       /* who asked for what changes or removes */
     ch_intake_t *intake;     /* what peers send and nobody can read */
     ch_touch_ring_t touches; /* ingest to front */
     atomic_bool front_waits; /* somebody waits there: touches and progress matter */

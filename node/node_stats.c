@@ -64,6 +64,12 @@ static const entry_t gauges[CH_GAUGE_MAX] = {
                                    "Connections that there may be at most", ""},
     [CH_GAUGE_CONNECTIONS_SHUT] = {"connections.refusing",
                                    "1 while new connections are left outside", ""},
+    [CH_GAUGE_AUDIT_WRITTEN] = {"audit.lines", "Lines of the audit log", ""},
+    [CH_GAUGE_AUDIT_HELD] =
+        {"audit.held", "Lines of the audit log that came too fast and were counted only",
+         ""},
+    [CH_GAUGE_AUDIT_LOST] = {"audit.lost",
+                             "Lines that the file of audit.log could not take", ""},
     [CH_GAUGE_REPLY_BYTES] = {"query.unread_bytes",
                               "Replies handed over and not yet sent", "bytes"},
 };

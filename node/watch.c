@@ -25,8 +25,11 @@ look_at_gate(ch_watch_t *watch, ch_node_t *node, int64_t now_ns)
     if (view.shut == watch->shut)
         return;
     watch->shut = view.shut;
-    if (view.shut)
+    if (view.shut) {
         ch_count(&node->stats, CH_COUNT_CONNECTIONS_SHUT, 1);
+        ch_audit(node->audit, "refused", ch_bytes_text("new connections"), "limit",
+                 "connections=%u cut=%u", view.connections, view.cut);
+    }
     if (ch_limiter_pass(&watch->gate, now_ns, INT64_C(5000000000), &held))
         ch_log(&node->log, view.shut ? CH_LOG_WARN : CH_LOG_INFO, "node",
                view.shut ? "connections_full" : "connections_taken",
@@ -40,7 +43,11 @@ ch_watch_look(ch_watch_t *watch, ch_node_t *node)
     int64_t now_ns = ch_clock_monotonic_ns(&node->clock);
     look_at_gate(watch, node, now_ns);
     ch_count(&node->stats, CH_COUNT_INTAKE_CUT,
-             ch_intake_check(node->intake, &node->log, &node->clock));
+             ch_intake_check(node->intake, &node->log, node->audit, &node->clock));
+    const ch_audit_view_t audit = ch_audit_view(node->audit);
+    ch_gauge_set(&node->stats, CH_GAUGE_AUDIT_WRITTEN, audit.written);
+    ch_gauge_set(&node->stats, CH_GAUGE_AUDIT_HELD, audit.held);
+    ch_gauge_set(&node->stats, CH_GAUGE_AUDIT_LOST, audit.lost);
     if (watch->line_ns == 0)
         watch->line_ns = now_ns;
     if (now_ns - watch->line_ns < STATS_INTERVAL_S * INT64_C(1000000000))

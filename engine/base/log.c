@@ -1,5 +1,7 @@
 #include "ch/log.h"
 
+#include "ch/bytes.h"
+
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -41,6 +43,20 @@ ch_log(const ch_log_t *log, ch_log_level_t level, const char *module, const char
     log->write(log->context, level, line);
 }
 
+/* Bytes of the UTF-8 character that begins here and may stand in a line; 0: none does. The second set of
+ * control characters (U+0080 to U+009F) moves cursors as the first does. */
+static unsigned
+wide_character(const unsigned char *text, unsigned long left)
+{
+    unsigned size = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
+#ifdef CH_FAULT_LOG_RAW_BYTES
+    return 1;
+#endif
+    if (size > left || (text[0] == 0xc2 && text[1] < 0xa0))
+        return 0;
+    return ch_bytes_is_utf8(ch_bytes(text, size)) ? size : 0;
+}
+
 /* Bytes of `character` inside quotes, written to `to` (room for 4). */
 static unsigned
 quote_one(unsigned char character, char *to)
@@ -51,7 +67,7 @@ quote_one(unsigned char character, char *to)
         to[1] = (char)character;
         return 2;
     }
-    if (character < 0x20 || character == 0x7f) {
+    if (character < 0x20 || character >= 0x7f) {
         to[0] = '\\';
         to[1] = 'x';
         to[2] = digits[character >> 4];
@@ -69,13 +85,21 @@ ch_log_quote(const char *text, unsigned long size, char *out, unsigned long out_
         return "";
     unsigned long used = 0;
     out[used++] = '"';
-    for (unsigned long i = 0; i < size; i++) {
+    const unsigned char *from = (const unsigned char *)text;
+    for (unsigned long i = 0; i < size;) {
         char escaped[4];
-        unsigned length = quote_one((unsigned char)text[i], escaped);
+        const char *piece = escaped;
+        unsigned taken = from[i] >= 0x80 ? wide_character(from + i, size - i) : 0;
+        unsigned length = taken;
+        if (taken > 0)
+            piece = text + i;
+        else
+            length = quote_one(from[i], escaped);
         if (used + length + 2 > out_size)
             break;
         for (unsigned j = 0; j < length; j++)
-            out[used++] = escaped[j];
+            out[used++] = piece[j];
+        i += taken > 0 ? taken : 1;
     }
     out[used++] = '"';
     out[used] = '\0';
