@@ -96,7 +96,7 @@ static const ch_config_key_t keys[] = {
      "50000000", 1, UINT64_C(100000000000), "Points one query may touch."},
     {"limits", "query_memory", CH_CONFIG_BYTES, true, SLOT(limit_query_memory), "32MiB",
      1 * MIB, 1024 * GIB,
-     "Memory one query may hold: series found, window, groups and answer. Never more "
+     "Memory one query may hold: the points at hand, groups and answer. Never more "
      "than "
      "its worker's share of engine.memory_limit."},
     {"limits", "query_timeout", CH_CONFIG_DURATION, true, SLOT(limit_query_timeout_ms),

@@ -30,9 +30,14 @@ look_at_gate(ch_watch_t *watch, ch_node_t *node, int64_t now_ns)
         ch_audit(node->audit, "refused", ch_bytes_text("new connections"), "limit",
                  "connections=%u cut=%u", view.connections, view.cut);
     }
-    if (ch_limiter_pass(&watch->gate, now_ns, INT64_C(5000000000), &held))
-        ch_log(&node->log, view.shut ? CH_LOG_WARN : CH_LOG_INFO, "node",
-               view.shut ? "connections_full" : "connections_taken",
+    if (!ch_limiter_pass(&watch->gate, now_ns, INT64_C(5000000000), &held))
+        return;
+    if (view.shut)
+        ch_log(&node->log, CH_LOG_WARN, "node", "connections_full",
+               "connections=%u limit=%u more=%" PRIu64, view.connections, view.most,
+               held);
+    else
+        ch_log(&node->log, CH_LOG_INFO, "node", "connections_taken",
                "connections=%u limit=%u more=%" PRIu64, view.connections, view.most,
                held);
 }

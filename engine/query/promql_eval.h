@@ -29,8 +29,8 @@ typedef struct ch_promql_eval {
     uint64_t work;          /* since the clock was looked at */
     int64_t started_ns;
     size_t group_bytes;
-    size_t list_bytes, window_bytes; /* of the selected series; of the window */
-    ch_query_memory_t *memory;       /* until the end of the evaluation */
+    size_t window_bytes;       /* of the reader at hand */
+    ch_query_memory_t *memory; /* until the end of the evaluation */
     ch_query_result_t *result;
 } ch_promql_eval_t;
 

@@ -207,17 +207,9 @@ select_series(ch_promql_eval_t *eval, ch_series_list_t *list)
 {
     int64_t from, end;
     span_of(eval, &from, &end);
-    /* A list twice as long may be there for a moment. */
-    size_t fit = eval->params->memory_max / (2 * sizeof(ch_series_ref_t));
-    size_t most = eval->params->series_max;
-    if (fit > 0 && fit < most)
-        most = fit;
     ch_status_t status = eval->source->select(eval->source->context, eval->plan->selector,
-                                              from, end, most, list);
+                                              from, end, eval->params->series_max, list);
     eval->series_selected += list->count;
-    eval->list_bytes = list->capacity * sizeof list->items[0];
-    if (status >= 0)
-        status = ch_promql_hold(eval, 0);
     return status < 0 ? status : ch_promql_work(eval, list->count);
 }
 
