@@ -8,13 +8,19 @@ import subprocess
 import tempfile
 import unittest
 
-from harness import BIN_DIR, NodeTest, sanitizer_bytes
+from harness import BIN_DIR, CITYHALL, NodeTest, sanitizer_bytes
 
 SOURCE = os.environ.get("CH_SOURCE_DIR", ".")
 EXAMPLE = os.path.join(SOURCE, "docs", "examples", "producer.c")
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
 
 
+def counts_lines():
+    with open(CITYHALL, "rb") as program:
+        return b"__gcov_" in program.read()
+
+
+@unittest.skipIf(counts_lines(), "a library that counts lines is not for strangers")
 @unittest.skipIf(sanitizer_bytes(), "a library with a sanitizer in it is not for strangers")
 class Installed(NodeTest):
     @classmethod
