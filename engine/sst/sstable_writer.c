@@ -252,7 +252,7 @@ add_key(ch_sstable_writer_t *writer, ch_bytes_t name, ch_bytes_t labels)
     if (at == writer->series_capacity)
         grow_series(writer, at * 2);
     writer->pairs[at] = (ch_key_pair_t){
-        .head = ch_text_set_add(writer->heads, ch_text_bytes(&writer->head)),
+        .head = ch_text_set_follow(writer->heads, ch_text_bytes(&writer->head)),
         .tail = ch_text_set_add(writer->tails, ch_text_bytes(&writer->tail))};
     writer->hashes[at] = ch_bloom_hash(name, labels);
     ch_text_t head = writer->last_head, tail = writer->last_tail;
@@ -436,7 +436,7 @@ close_dictionary_block(ch_sstable_writer_t *writer, int which,
     return flush_out(writer, false);
 }
 
-/* Write the texts of `set` in the order given. */
+/* Write the texts of `set` in the order given; NULL: as they came. */
 static ch_status_t
 write_dictionary(ch_sstable_writer_t *writer, int which, const ch_text_set_t *set,
                  const uint32_t *order)
@@ -446,11 +446,11 @@ write_dictionary(ch_sstable_writer_t *writer, int which, const ch_text_set_t *se
     ch_status_t status = CH_OK;
     uint32_t count = ch_text_set_count(set);
     for (uint32_t i = 0; status >= 0 && i < count; i++) {
-        ch_bytes_t text = ch_text_set_get(set, order[i]);
+        ch_bytes_t text = ch_text_set_get(set, order ? order[i] : i);
         if (i && builder.entries == 0)
             separator = ch_bytes(
-                text.data,
-                ch_dictionary_separator(ch_text_set_get(set, order[i - 1]), text));
+                text.data, ch_dictionary_separator(
+                               ch_text_set_get(set, order ? order[i - 1] : i - 1), text));
         ch_dictionary_builder_add(&builder, text);
         if (ch_dictionary_builder_full(&builder) || i + 1 == count)
             status = close_dictionary_block(writer, which, &builder, separator);
@@ -463,13 +463,11 @@ write_dictionary(ch_sstable_writer_t *writer, int which, const ch_text_set_t *se
 static ch_status_t
 write_dictionaries(ch_sstable_writer_t *writer)
 {
-    uint32_t *order = ch_text_set_sorted(writer->heads);
     ch_status_t status =
-        write_dictionary(writer, CH_SST_DICTIONARY_HEADS, writer->heads, order);
-    ch_free(order);
+        write_dictionary(writer, CH_SST_DICTIONARY_HEADS, writer->heads, NULL);
     if (status < 0)
         return status;
-    order = ch_text_set_sorted(writer->tails);
+    uint32_t *order = ch_text_set_sorted(writer->tails);
     uint32_t count = ch_text_set_count(writer->tails);
     uint32_t *rank_of = ch_alloc((count + 1) * sizeof *rank_of);
     for (uint32_t i = 0; i < count; i++)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "ch/alloc.h"
+#include "ch/assert.h"
 #include "ch/checksum.h"
 #include "ch/series_key.h"
 
@@ -100,6 +101,17 @@ ch_text_set_add(ch_text_set_t *set, ch_bytes_t text)
     if (set->count > set->slot_mask / 2)
         grow_slots(set);
     return number;
+}
+
+uint32_t
+ch_text_set_follow(ch_text_set_t *set, ch_bytes_t text)
+{
+    int order =
+        set->count ? ch_bytes_compare(ch_text_set_get(set, set->count - 1), text) : -1;
+    CH_ASSERT(order <= 0);
+    if (order < 0)
+        append_text(set, text);
+    return set->count - 1;
 }
 
 static int

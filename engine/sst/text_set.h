@@ -14,6 +14,9 @@ void ch_text_set_destroy(ch_text_set_t **set);
 
 /// The text's number; a new one when it was not there.
 uint32_t ch_text_set_add(ch_text_set_t *set, ch_bytes_t text);
+/// The same for a set whose texts all come by this call, in rising order: the last one again, or one above it.
+/// Without a probe, and ch_text_set_sorted is not needed.
+uint32_t ch_text_set_follow(ch_text_set_t *set, ch_bytes_t text);
 uint32_t ch_text_set_count(const ch_text_set_t *set);
 ch_bytes_t ch_text_set_get(const ch_text_set_t *set, uint32_t number);
 
