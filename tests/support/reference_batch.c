@@ -692,8 +692,8 @@ read_batch(reading_t *reading, const msgpack_object *map, size_t size)
 }
 
 /* May some 32-bit count be beyond what the frame can hold? Looks at every byte, strings too. */
-static bool
-claims_too_much(ch_bytes_t frame)
+bool
+reference_claims_too_much(ch_bytes_t frame)
 {
     for (size_t i = 0; i + 5 <= frame.size; i++) {
         const uint8_t *at = frame.data + i;
@@ -713,7 +713,7 @@ reference_batch(ch_bytes_t frame, const ch_limits_t *limits, int64_t now_ns,
     reference_t result = REFERENCE_UNREADABLE;
     msgpack_unpacked unpacked;
     size_t offset = 0;
-    if (claims_too_much(frame))
+    if (reference_claims_too_much(frame))
         return REFERENCE_NOT_ASKED;
     msgpack_unpacked_init(&unpacked);
     if (msgpack_unpack_next(&unpacked, (const char *)frame.data, frame.size, &offset) ==

@@ -14,6 +14,9 @@ typedef enum {
     REFERENCE_NOT_ASKED, /* it may claim an array or map so large that msgpack-c would allocate GiBs */
 } reference_t;
 
+/// May msgpack-c allocate far more for it than the frame has bytes?
+bool reference_claims_too_much(ch_bytes_t frame);
+
 /// Read a frame; its points are appended to `out` as text lines in the order in which they count.
 reference_t reference_batch(ch_bytes_t frame, const ch_limits_t *limits, int64_t now_ns,
                             ch_buffer_t *out);
