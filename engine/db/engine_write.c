@@ -455,9 +455,11 @@ ch_engine_ready(ch_engine_t *engine)
 {
     if (engine->closed)
         return false;
+#ifndef CH_FAULT_ENGINE_WINDOW_UNBOUNDED
     if (ch_wal_pending_bytes(engine->wal) >= engine->options.wal_window_bytes &&
         !is_held(engine))
         return false; /* when held, batches are read and dropped, so that acks can say why */
+#endif
     if (!memtable_full(engine))
         return true;
     (void)pthread_mutex_lock(&engine->mutex);
