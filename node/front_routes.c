@@ -86,10 +86,21 @@ put_limits(ch_front_t *front)
     }
 }
 
+/* As they stand now: who asks has just been answered what they count. */
+static void
+set_audit_gauges(ch_node_t *node)
+{
+    const ch_audit_view_t audit = ch_audit_view(node->audit);
+    ch_gauge_set(&node->stats, CH_GAUGE_AUDIT_WRITTEN, audit.written);
+    ch_gauge_set(&node->stats, CH_GAUGE_AUDIT_HELD, audit.held);
+    ch_gauge_set(&node->stats, CH_GAUGE_AUDIT_LOST, audit.lost);
+}
+
 static void
 answer_stats(ch_front_t *front, ch_job_t *job)
 {
     ch_reply_t *reply = &front->reply;
+    set_audit_gauges(front->node);
     ch_reply_begin(reply, job->request.id);
     ch_reply_map_begin(reply, "stats");
     ch_engine_stats(front->node->engine, put_stat, reply);

@@ -49,10 +49,6 @@ ch_watch_look(ch_watch_t *watch, ch_node_t *node)
     look_at_gate(watch, node, now_ns);
     ch_count(&node->stats, CH_COUNT_INTAKE_CUT,
              ch_intake_check(node->intake, &node->log, node->audit, &node->clock));
-    const ch_audit_view_t audit = ch_audit_view(node->audit);
-    ch_gauge_set(&node->stats, CH_GAUGE_AUDIT_WRITTEN, audit.written);
-    ch_gauge_set(&node->stats, CH_GAUGE_AUDIT_HELD, audit.held);
-    ch_gauge_set(&node->stats, CH_GAUGE_AUDIT_LOST, audit.lost);
     if (watch->line_ns == 0)
         watch->line_ns = now_ns;
     if (now_ns - watch->line_ns < STATS_INTERVAL_S * INT64_C(1000000000))

@@ -14,7 +14,7 @@
 #include "ch/assert.h"
 #include "db/session.h"
 
-enum { PRODUCERS = 4, PRODUCERS_MAX = 3, ASKS_MAX = 512, EPOCHS = 8, LSNS_MAX = 4096 };
+enum { PRODUCERS = 4, PRODUCERS_MAX = 3, ASKS_MAX = 512, EPOCHS = 8, LSNS_MAX = 512 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
