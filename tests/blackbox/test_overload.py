@@ -14,7 +14,7 @@ BATCHES = 110  # 18 MB on the wire; the window takes 8 MiB, queues some more
 
 
 class Overload(NodeTest):
-    settings = {"wal.sync": "interval:1s", "engine.memtable_bytes": "8MiB"}
+    settings = {"wal.sync": "interval:1s", "engine.memtable_bytes": "64MiB"}
 
     def frame(self, seq):
         # Noise: a log record as large as the frame.
