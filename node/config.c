@@ -481,15 +481,32 @@ static ch_status_t
 check_reach(const ch_config_t *config, const ch_config_key_t *key)
 {
     const char *value = *text_slot(config, key);
-    if (value[0] == '\0' || config->security_insecure || ch_config_is_loopback(value))
+    /* CURVE is ZeroMQ's; the HTTP address has nothing of it */
+    bool keyed = config->security_key_file[0] && key->type == CH_CONFIG_ENDPOINT;
+    if (value[0] == '\0' || keyed || config->security_insecure ||
+        ch_config_is_loopback(value))
         return CH_OK;
     char name[NAME_BYTES];
     full_name(key, name, sizeof name);
     return ch_fail(
         CH_ERR_INVALID,
         "%s: %s: %s can be reached from other machines, and nothing protects it; use "
-        "127.0.0.1, or say security.insecure=true if the network is trusted",
-        origin_of(config, name), name, value);
+        "127.0.0.1, %ssay security.insecure=true if the network is trusted",
+        origin_of(config, name), name, value,
+        key->type == CH_CONFIG_ENDPOINT ? "set security.key_file, or " : "or ");
+}
+
+/* Half of it would look protected. */
+static ch_status_t
+check_keys(const ch_config_t *config)
+{
+    bool pair = config->security_key_file[0], table = config->security_authorized_keys[0];
+    if (pair == table)
+        return CH_OK;
+    const char *given = pair ? "security.key_file" : "security.authorized_keys";
+    const char *missing = pair ? "security.authorized_keys" : "security.key_file";
+    return ch_fail(CH_ERR_INVALID, "%s: %s is set and %s is not; keys need both",
+                   origin_of(config, given), given, missing);
 }
 
 static bool
@@ -533,7 +550,9 @@ ch_config_memory_plan(const ch_config_t *config)
 ch_status_t
 ch_config_check(const ch_config_t *config)
 {
-    ch_status_t status = check_listen(config);
+    ch_status_t status = check_keys(config);
+    if (status == CH_OK)
+        status = check_listen(config);
     if (status < 0)
         return status;
     ch_memory_plan_t plan = ch_config_memory_plan(config);

@@ -54,6 +54,7 @@ typedef struct ch_config {
     uint64_t log_level;
     char *audit_log; /* empty: the node's own log */
     uint64_t query_workers;
+    char *security_key_file, *security_authorized_keys; /* both or none */
     uint64_t security_insecure;
     char origins[CH_CONFIG_KEYS_MAX]
                 [CH_CONFIG_ORIGIN_BYTES]; /* where each value came from */
@@ -99,7 +100,8 @@ ch_status_t ch_config_load_file(ch_config_t *config, const char *path) CH_MUST_C
 ch_status_t ch_config_load_environment(ch_config_t *config,
                                        char *const *environment) CH_MUST_CHECK;
 
-/// What must hold between keys: endpoints that differ, only loopback unless security.insecure.
+/// What must hold between keys: endpoints that differ, only loopback unless there are keys or
+/// security.insecure.
 ch_status_t ch_config_check(const ch_config_t *config) CH_MUST_CHECK;
 
 /// Can this endpoint be reached from this machine only?

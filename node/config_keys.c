@@ -132,6 +132,14 @@ static const ch_config_key_t keys[] = {
      "appended, one line each. Empty: they stand in the node's log as module=audit."},
     {"query", "workers", CH_CONFIG_COUNT, true, SLOT(query_workers), "2", 1, 64,
      "Threads that answer reads and queries."},
+    {"security", "key_file", CH_CONFIG_PATH, false, SLOT(security_key_file), "", 0, 0,
+     "File with the node's key pair (chq keygen), mode 0600; with it every socket speaks "
+     "CURVE and admits only the keys of security.authorized_keys. See "
+     "[security](security.md)."},
+    {"security", "authorized_keys", CH_CONFIG_PATH, false, SLOT(security_authorized_keys),
+     "", 0, 0,
+     "File with the keys that get in and what each may do (chq auth); read again when it "
+     "changes, and on SIGHUP."},
     {"security", "insecure", CH_CONFIG_BOOL, true, SLOT(security_insecure), "false", 0, 1,
      "Allow endpoints that other machines can reach although nothing is encrypted or "
      "authenticated."},

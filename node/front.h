@@ -7,6 +7,7 @@
 #include <czmq.h>
 #include "ack_core.h"
 #include "ch/reply.h"
+#include "grants.h"
 #include "job.h"
 #include "limiter.h"
 #include "node.h"
@@ -40,7 +41,8 @@ typedef struct ch_front {
     ch_heap_t by_durable;   /* LSN */
     ch_heap_t by_flushed;   /* FLUSH */
     ch_heap_t by_compacted; /* COMPACT */
-    ch_limiter_t malformed;
+    ch_grants_t *grants;    /* NULL: no keys */
+    ch_limiter_t malformed, refused;
     bool draining; /* no new work is taken */
     bool stopped;
 } ch_front_t;

@@ -144,6 +144,7 @@ front_open(ch_front_t *front, char endpoint_out[CH_ENDPOINT_BYTES])
     };
     front->acks = ch_ack_core_new(&world);
     ch_reply_init(&front->reply, front->node->limits.reply_bytes);
+    front->grants = ch_grants_new(front->node->keys);
     front->budget = ch_reply_budget_new(
         CH_FRONT_PEER_BYTES_MAX, ch_config_memory_plan(front->node->config).replies);
     ch_status_t status = open_control(front);
@@ -171,6 +172,7 @@ front_release(ch_front_t *front)
     ch_heap_release(&front->by_compacted);
     ch_reply_release(&front->reply);
     ch_reply_budget_destroy(&front->budget);
+    ch_grants_destroy(&front->grants);
     zsock_destroy(&front->control);
     zsock_destroy(&front->router);
 }

@@ -77,6 +77,7 @@ ch_front_job_free(ch_front_t *front, ch_job_t *job)
     zmq_msg_close(&job->frame);
     zmq_msg_close(&job->reply);
     ch_view_destroy(&job->before);
+    ch_free(job->scope);
     ch_request_release(&job->request);
     ch_free(job);
 }

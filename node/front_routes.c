@@ -5,6 +5,7 @@
 #include "ch/alloc.h"
 #include "ch/assert.h"
 #include "query_ops.h"
+#include "refusal.h"
 #include "sockets.h"
 
 typedef void (*handler_fn)(ch_front_t *front, ch_job_t *job);
@@ -38,7 +39,7 @@ answer_get(ch_front_t *front, ch_job_t *job)
 {
     ch_status_t status = CH_OK;
     ch_bytes_t frame;
-    if (ch_query_answer_at_once(front->node, &job->request, job->deadline_ns,
+    if (ch_query_answer_at_once(front->node, &job->request, job->scope, job->deadline_ns,
                                 &front->reply, &frame, &status))
         ch_front_finish(front, job, frame, status);
     else
@@ -200,26 +201,36 @@ take_snapshot(ch_front_t *front, ch_job_t *job)
 
 typedef struct route {
     handler_fn handle;
-    bool reads; /* min_lsn counts */
+    bool reads;     /* min_lsn counts */
+    unsigned roles; /* any of them, when there are keys */
+    bool whole;     /* tells of all series: not for keys with series= */
 } route_t;
 
+enum { READ = CH_ROLE_READ, ADMIN = CH_ROLE_ADMIN, REPLICATE = CH_ROLE_REPLICATE };
+
+/* Who has no handler here is served by a later version; what its roles are is settled already. */
 static const route_t routes[CH_OP_COUNT] = {
-    [CH_OP_UNKNOWN] = {refuse_unknown, false},
-    [CH_OP_PING] = {answer_ping, false},
-    [CH_OP_ACK] = {answer_ack, false},
-    [CH_OP_GET] = {answer_get, true},
-    [CH_OP_READ] = {ch_front_to_worker, true},
-    [CH_OP_QUERY] = {ch_front_to_worker, true},
-    [CH_OP_SERIES] = {ch_front_to_worker, true},
-    [CH_OP_LABELS] = {ch_front_to_worker, true},
-    [CH_OP_LABEL_VALUES] = {ch_front_to_worker, true},
-    [CH_OP_DELETE] = {take_delete, false},
-    [CH_OP_PRODUCERS] = {ch_front_to_worker, false},
-    [CH_OP_STATS] = {answer_stats, false},
-    [CH_OP_FLUSH] = {send_to_ingest, false},
-    [CH_OP_COMPACT] = {send_to_ingest, false},
-    [CH_OP_SEAL] = {send_to_ingest, false},
-    [CH_OP_SNAPSHOT] = {take_snapshot, false},
+    [CH_OP_UNKNOWN] = {refuse_unknown, false, CH_ROLE_ANY, false},
+    [CH_OP_PING] = {answer_ping, false, CH_ROLE_ANY, false},
+    [CH_OP_ACK] = {answer_ack, false, CH_ROLE_WRITE, false},
+    [CH_OP_GET] = {answer_get, true, READ, false},
+    [CH_OP_READ] = {ch_front_to_worker, true, READ, false},
+    [CH_OP_QUERY] = {ch_front_to_worker, true, READ, false},
+    [CH_OP_SERIES] = {ch_front_to_worker, true, READ, false},
+    [CH_OP_LABELS] = {ch_front_to_worker, true, READ, false},
+    [CH_OP_LABEL_VALUES] = {ch_front_to_worker, true, READ, false},
+    [CH_OP_DELETE] = {take_delete, false, ADMIN, false},
+    [CH_OP_PRODUCERS] = {ch_front_to_worker, false, READ | ADMIN, true},
+    [CH_OP_STATS] = {answer_stats, false, READ | ADMIN, true},
+    [CH_OP_FLUSH] = {send_to_ingest, false, ADMIN, false},
+    [CH_OP_COMPACT] = {send_to_ingest, false, ADMIN, false},
+    [CH_OP_SEAL] = {send_to_ingest, false, ADMIN, false},
+    [CH_OP_SNAPSHOT] = {take_snapshot, false, ADMIN, false},
+    [CH_OP_PROMOTE] = {NULL, false, ADMIN, false},
+    [CH_OP_REPLICAS] = {NULL, false, ADMIN, false},
+    [CH_OP_HELLO] = {NULL, false, REPLICATE, false},
+    [CH_OP_FETCH] = {NULL, false, REPLICATE, false},
+    [CH_OP_REPLICA_ACK] = {NULL, false, REPLICATE, false},
 };
 
 void
@@ -264,6 +275,47 @@ note_malformed(ch_front_t *front, size_t size)
                held);
 }
 
+/* ---- keys */
+
+/* Why this key may not ask that; NULL: it may. */
+static const char *
+objection(const ch_grant_t *grant, const ch_request_t *request)
+{
+    if (!grant)
+        return "this key is not in authorized_keys, or not any more";
+    const route_t *route = &routes[request->op];
+    if (!(grant->key->roles & route->roles))
+        return "the key's roles do not allow this op";
+    if (route->whole && grant->key->series[0])
+        return "the key is for some series, and this tells of all";
+    if (request->op == CH_OP_ACK && !ch_grant_producer(grant, request->producer))
+        return "the key is not this producer's";
+    return NULL;
+}
+
+/* Ask the table of now. True: the job may go on, in its scope; else it was answered. */
+static bool
+is_granted(ch_front_t *front, ch_job_t *job)
+{
+    if (!front->grants)
+        return true;
+    const char *key = zmq_msg_gets(&job->frame, "User-Id");
+    const ch_grant_t *grant = ch_grants_find(front->grants, key);
+    const char *reason = objection(grant, &job->request);
+    if (!reason) {
+        job->scope = grant->key->series[0] ? ch_strdup(grant->key->series) : NULL;
+        return true;
+    }
+    const ch_refusal_t refusal = {.socket = "query",
+                                  .key = key,
+                                  .name = grant ? grant->key->name : NULL,
+                                  .reason = reason};
+    ch_count(&front->node->stats, CH_COUNT_AUTH_FORBIDDEN, 1);
+    ch_refusal_note(&front->node->log, &front->refused, &refusal, job->received_ns);
+    ch_front_fail(front, job, "forbidden", reason);
+    return false;
+}
+
 void
 ch_front_take_request(ch_front_t *front, ch_job_t *job)
 {
@@ -276,6 +328,8 @@ ch_front_take_request(ch_front_t *front, ch_job_t *job)
         ch_front_fail_status(front, job, status);
         return;
     }
+    if (!is_granted(front, job))
+        return;
     job->deadline_ns = deadline_of(front, job);
     if (job->request.has_min_lsn)
         atomic_store(&front->node->front_waits,

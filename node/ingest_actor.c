@@ -24,7 +24,8 @@ typedef struct actor {
     zsock_t *source;  /* PULL */
     zsock_t *control; /* PAIR to the front */
     ch_ingest_core_t *core;
-    bool touched; /* the front should look */
+    ch_grants_t *grants; /* NULL: no keys */
+    bool touched;        /* the front should look */
     bool stopped;
 } actor_t;
 
@@ -122,6 +123,22 @@ give_up(actor_t *actor)
     actor->stopped = true;
 }
 
+/* May its sender push? The handshake said so, but the table may have changed. */
+static bool
+is_admitted(actor_t *actor, zmq_msg_t *message, ch_grant_t **grant_out)
+{
+    *grant_out = NULL;
+    if (!actor->grants)
+        return true;
+    const char *key = zmq_msg_gets(message, "User-Id");
+    *grant_out = ch_grants_find(actor->grants, key);
+    if (*grant_out && ((*grant_out)->key->roles & CH_ROLE_WRITE))
+        return true;
+    ch_ingest_core_refused(actor->core, key, *grant_out ? (*grant_out)->key->name : NULL,
+                           ch_clock_monotonic_ns(&actor->node->clock));
+    return false;
+}
+
 /* False: nothing was there, or the engine takes no more. */
 static bool
 take_one(actor_t *actor, zmq_msg_t *message)
@@ -133,10 +150,13 @@ take_one(actor_t *actor, zmq_msg_t *message)
         drop_rest(actor, message);
         return true;
     }
+    ch_grant_t *grant;
+    if (!is_admitted(actor, message, &grant))
+        return true;
     const ch_clock_t *clock = &actor->node->clock;
     ch_bytes_t frame = ch_bytes(zmq_msg_data(message), zmq_msg_size(message));
-    ch_status_t status = ch_ingest_core_take(actor->core, frame, ch_clock_wall_ns(clock),
-                                             ch_clock_monotonic_ns(clock));
+    ch_status_t status = ch_ingest_core_take(
+        actor->core, frame, grant, ch_clock_wall_ns(clock), ch_clock_monotonic_ns(clock));
     if (status < 0)
         give_up(actor);
     return status >= 0;
@@ -300,6 +320,7 @@ ch_ingest_actor(zsock_t *pipe, void *argument)
                                      .touch = world_touch};
     actor.core = ch_ingest_core_new(&actor.node->limits, &world, &actor.node->stats,
                                     &actor.node->log);
+    actor.grants = ch_grants_new(actor.node->keys);
     char endpoint[CH_ENDPOINT_BYTES] = "";
     ch_status_t status = open_sockets(&actor, endpoint);
     ch_actor_report(pipe, status, status < 0 ? ch_fail_text() : endpoint);
@@ -307,6 +328,7 @@ ch_ingest_actor(zsock_t *pipe, void *argument)
         serve(&actor);
     zsock_destroy(&actor.source);
     zsock_destroy(&actor.control);
+    ch_grants_destroy(&actor.grants);
     ch_ingest_core_destroy(&actor.core);
     ch_actor_ends();
 }

@@ -10,6 +10,7 @@
 #include "ch/alloc.h"
 #include "ch/batch_decoder.h"
 #include "limiter.h"
+#include "refusal.h"
 
 #define LOG_INTERVAL_NS INT64_C(5000000000)
 
@@ -18,7 +19,7 @@ struct ch_ingest_core {
     ch_node_stats_t *stats;
     const ch_log_t *log;
     ch_batch_decoder_t *decoder;
-    ch_limiter_t undecodable, multipart, rejected, gap;
+    ch_limiter_t undecodable, multipart, rejected, gap, refused;
 };
 
 ch_ingest_core_t *
@@ -57,15 +58,21 @@ note_undecodable(ch_ingest_core_t *core, ch_bytes_t frame, int64_t now_ns)
            ch_log_quote(ch_fail_text(), strlen(ch_fail_text()), why, sizeof why), held);
 }
 
+static ch_count_t
+count_of(ch_status_t code)
+{
+    if (code == CH_ERR_FORBIDDEN)
+        return CH_COUNT_INGEST_REJECTED_FORBIDDEN;
+    return code == CH_ERR_LIMIT ? CH_COUNT_INGEST_REJECTED_LIMIT
+                                : CH_COUNT_INGEST_REJECTED_INVALID;
+}
+
 static void
 note_rejected(ch_ingest_core_t *core, const ch_identity_t *identity,
               const ch_reject_t *reject, int64_t now_ns)
 {
     uint64_t held = 0;
-    ch_count(core->stats,
-             reject->code == CH_ERR_LIMIT ? CH_COUNT_INGEST_REJECTED_LIMIT
-                                          : CH_COUNT_INGEST_REJECTED_INVALID,
-             1);
+    ch_count(core->stats, count_of(reject->code), 1);
     if (!ch_limiter_pass(&core->rejected, now_ns, LOG_INTERVAL_NS, &held))
         return;
     char why[256];
@@ -134,9 +141,61 @@ note_outcome(ch_ingest_core_t *core, const ch_batch_t *batch, const ch_reject_t 
     core->world.touch(core->world.context, &touch);
 }
 
+/* ---- keys */
+
+static void
+note_forbidden(ch_ingest_core_t *core, const char *key, const char *name,
+               const char *reason, int64_t now_ns)
+{
+    const ch_refusal_t refusal = {
+        .socket = "ingest", .key = key, .name = name, .reason = reason};
+    ch_count(core->stats, CH_COUNT_AUTH_FORBIDDEN, 1);
+    ch_refusal_note(core->log, &core->refused, &refusal, now_ns);
+}
+
+void
+ch_ingest_core_refused(ch_ingest_core_t *core, const char *key, const char *name,
+                       int64_t now_ns)
+{
+    note_forbidden(core, key, name,
+                   name ? "the key may not write" : "the key is not in the table",
+                   now_ns);
+}
+
+/* May this batch go on? *decoded and *reject become a refusal when its series are not the key's: that
+ * stays so, and consumes the seq. A foreign producer's seq is not touched, and what comes too fast may
+ * come again. */
+static bool
+is_granted(ch_ingest_core_t *core, ch_grant_t *grant, const ch_batch_t *batch,
+           ch_status_t *decoded, ch_reject_t *reject, int64_t now_ns)
+{
+    const ch_identity_t *identity = &batch->identity;
+    if (identity->present && !ch_grant_producer(grant, identity->producer)) {
+        char reason[160];
+        snprintf(reason, sizeof reason, "the key may not push as producer %s",
+                 identity->producer);
+        note_forbidden(core, grant->key->text, grant->key->name, reason, now_ns);
+        return false;
+    }
+    if (*decoded < 0)
+        return true;
+    if (ch_grant_series(grant, batch) < 0) {
+        *reject =
+            (ch_reject_t){.seq = identity->seq, .index = -1, .code = CH_ERR_FORBIDDEN};
+        snprintf(reject->message, sizeof reject->message, "%.*s",
+                 (int)sizeof reject->message - 1, ch_fail_text());
+        *decoded = CH_ERR_FORBIDDEN;
+        return true;
+    }
+    bool passes = ch_grant_rate(grant, batch->points, now_ns);
+    if (!passes)
+        ch_count(core->stats, CH_COUNT_INGEST_OVER_RATE, 1);
+    return passes;
+}
+
 ch_status_t
-ch_ingest_core_take(ch_ingest_core_t *core, ch_bytes_t frame, int64_t wall_ns,
-                    int64_t now_ns)
+ch_ingest_core_take(ch_ingest_core_t *core, ch_bytes_t frame, ch_grant_t *grant,
+                    int64_t wall_ns, int64_t now_ns)
 {
     ch_count(core->stats, CH_COUNT_INGEST_MESSAGES, 1);
     ch_count(core->stats, CH_COUNT_INGEST_BYTES, frame.size);
@@ -153,6 +212,8 @@ ch_ingest_core_take(ch_ingest_core_t *core, ch_bytes_t frame, int64_t wall_ns,
         note_undecodable(core, frame, now_ns);
         return CH_OK;
     }
+    if (grant && !is_granted(core, grant, batch, &decoded, &reject, now_ns))
+        return CH_OK;
     if (decoded < 0 && !batch->identity.present) {
         note_rejected(core, &batch->identity, &reject, now_ns);
         return CH_OK;

@@ -8,6 +8,7 @@
 
 #include "ack_core.h"
 #include "ch/engine.h"
+#include "grants.h"
 #include "node_stats.h"
 
 typedef struct ch_ingest_core ch_ingest_core_t;
@@ -29,10 +30,15 @@ ch_ingest_core_t *ch_ingest_core_new(const ch_limits_t *limits,
                                      const ch_log_t *log) CH_MUST_CHECK;
 void ch_ingest_core_destroy(ch_ingest_core_t **core);
 
-/// Take one frame. Errors only from the engine (it failed or is closed); whatever the bytes are,
-/// the answer is CH_OK.
-ch_status_t ch_ingest_core_take(ch_ingest_core_t *core, ch_bytes_t frame, int64_t wall_ns,
+/// Take one frame of a peer whose key allows `grant` (NULL: there are no keys, all is allowed). Errors only
+/// from the engine (it failed or is closed); whatever the bytes are, the answer is CH_OK.
+ch_status_t ch_ingest_core_take(ch_ingest_core_t *core, ch_bytes_t frame,
+                                ch_grant_t *grant, int64_t wall_ns,
                                 int64_t now_ns) CH_MUST_CHECK;
+
+/// A message was dropped unread: its connection's key (NULL: none) may not push, or not any more.
+void ch_ingest_core_refused(ch_ingest_core_t *core, const char *key, const char *name,
+                            int64_t now_ns);
 
 /// A message of several frames was refused; `frames` of them, `bytes` together.
 void ch_ingest_core_multipart(ch_ingest_core_t *core, uint64_t frames, uint64_t bytes,

@@ -33,6 +33,7 @@ typedef struct ch_job {
     zmq_msg_t peer;  /* the ROUTER's identity frame */
     zmq_msg_t frame; /* the request; `request` borrows from it */
     ch_request_t request;
+    char *scope;                      /* selector of what may be read; NULL: all */
     int64_t received_ns, deadline_ns; /* monotonic */
     unsigned worker;                  /* WORKER: which */
     zmq_msg_t reply;                  /* WORKER: made there */

@@ -24,6 +24,10 @@ run(const ch_config_t *config, ch_run_t run)
         ch_config_print(config, CH_CONFIG_PRINT_MARKDOWN, stdout);
         return 0;
     case CH_RUN_CHECK:
+        if (ch_keys_check(config) < 0) {
+            fprintf(stderr, "cityhall: %s\n", ch_fail_text());
+            return EXIT_USAGE;
+        }
         printf("configuration is valid\n");
         return 0;
     case CH_RUN_SERVE:

@@ -1,6 +1,7 @@
 /* node.c - start in order, wait, stop in order.
  *
- * Start    engine (lock, recovery), ingest actor, front actor, endpoints file, `event=ready`.
+ * Start    keys, engine (lock, recovery), auth actor, ingest actor, front actor, a stranger is refused,
+ *          endpoints file, `event=ready`.
  * Stop     on SIGTERM or SIGINT: ingest ends, the log is synced so that waiting acks are told the
  *          truth, the front tells the rest, the engine flushes and seals. A second signal, or
  *          STOP_SECONDS, ends the process at once; that is a crash, which recovery covers.
@@ -17,11 +18,13 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include "auth_actor.h"
 #include "ch/assert.h"
 #include "ch/fs.h"
 #include "endpoints.h"
 #include "front_actor.h"
 #include "ingest_actor.h"
+#include "self_test.h"
 #include "sockets.h"
 #include "watch.h"
 
@@ -33,7 +36,7 @@ enum { STOP_SECONDS = 10 };
 
 typedef struct runtime {
     ch_node_t *node;
-    zactor_t *ingest, *front;
+    zactor_t *auth, *ingest, *front;
     char ingest_endpoint[CH_ENDPOINT_BYTES], query_endpoint[CH_ENDPOINT_BYTES];
     int signals; /* signalfd */
 } runtime_t;
@@ -193,6 +196,7 @@ node_destroy(ch_node_t *node)
     ch_intake_destroy(&node->intake);
     ch_audit_destroy(&node->audit);
     ch_gate_destroy(&node->gate);
+    ch_keys_destroy(&node->keys);
     free(node);
 }
 
@@ -215,6 +219,8 @@ open_signals(runtime_t *runtime)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    if (ch_keys_wanted(runtime->node->config))
+        sigaddset(&set, SIGHUP); /* read the keys again; without keys it ends us */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ,
                  SIG_IGN); /* a file size limit is an error of write, not a death */
@@ -245,7 +251,7 @@ log_start(const ch_node_t *node)
     ch_log_quote(config->node_data, strlen(config->node_data), data, sizeof data);
     ch_log(&node->log, CH_LOG_INFO, "node", "start", "version=%s name=%s data=%s pid=%d",
            CH_VERSION, node->name, data, (int)getpid());
-    if (config->security_insecure)
+    if (config->security_insecure && !ch_keys_wanted(config))
         ch_log(&node->log, CH_LOG_WARN, "node", "insecure",
                "meaning=\"security.insecure=true: anybody who reaches the endpoints may "
                "write, "
@@ -289,15 +295,41 @@ log_listening(const ch_node_t *node, const char *socket, const char *endpoint)
            endpoint);
 }
 
+/* Locked memory is scarce in some containers; the node serves all the same. */
+static ch_status_t
+open_keys(ch_node_t *node)
+{
+    if (!ch_keys_wanted(node->config))
+        return CH_OK;
+    ch_status_t status = ch_keys_open(node->config, &node->keys);
+    if (status < 0)
+        return status;
+    ch_log(&node->log, CH_LOG_INFO, "auth", "keys", "public=%s keys=%zu",
+           node->keys->secret->public_key, ch_keyring_count(node->keys->current));
+    if (!node->keys->secret->locked)
+        ch_log(&node->log, CH_LOG_WARN, "auth", "not_locked",
+               "meaning=\"the secret key may be swapped to disk: RLIMIT_MEMLOCK leaves "
+               "no room to lock a page\"");
+    return CH_OK;
+}
+
 static ch_status_t
 start_actors(runtime_t *runtime)
 {
     ch_node_t *node = runtime->node;
-    ch_status_t status =
-        start_actor(ch_ingest_actor, node, &runtime->ingest, runtime->ingest_endpoint);
+    ch_status_t status = CH_OK;
+    char word[CH_ENDPOINT_BYTES];
+    if (node->keys)
+        status = start_actor(ch_auth_actor, node, &runtime->auth, word);
+    if (status == CH_OK)
+        status = start_actor(ch_ingest_actor, node, &runtime->ingest,
+                             runtime->ingest_endpoint);
     if (status == CH_OK)
         status =
             start_actor(ch_front_actor, node, &runtime->front, runtime->query_endpoint);
+    if (status == CH_OK && node->keys)
+        status =
+            ch_self_test(node->keys, runtime->ingest_endpoint, runtime->query_endpoint);
     if (status < 0)
         return status;
     ch_intake_listen(node->intake, 0, runtime->ingest_endpoint);
@@ -328,6 +360,8 @@ start(runtime_t *runtime)
     status =
         ch_audit_new(node->config->audit_log, &node->log, &node->clock, &node->audit);
     if (status == CH_OK)
+        status = open_keys(node);
+    if (status == CH_OK)
         status = open_engine(node);
     if (status == CH_OK)
         status = start_actors(runtime);
@@ -342,17 +376,21 @@ engine_failed(const ch_node_t *node)
     return atomic_load(&node->failing) || ch_engine_failed(node->engine);
 }
 
-/* Reading takes the signal off the pending ones; the next is then a second one. */
+/* Is it a signal to end? Reading takes it off the pending ones; the next is then a second one. */
 static bool
-take_signal(ch_node_t *node, int fd)
+take_signal(const runtime_t *runtime)
 {
     struct signalfd_siginfo info;
     char who[64];
-    if (read(fd, &info, sizeof info) != (ssize_t)sizeof info)
+    if (read(runtime->signals, &info, sizeof info) != (ssize_t)sizeof info)
         return false;
+    bool reload = info.ssi_signo == SIGHUP;
     (void)snprintf(who, sizeof who, "uid %u, pid %u", info.ssi_uid, info.ssi_pid);
-    ch_audit(node->audit, "stop", ch_bytes_text(who), "ok", "signal=%u", info.ssi_signo);
-    return true;
+    ch_audit(runtime->node->audit, reload ? "reload" : "stop", ch_bytes_text(who), "ok",
+             "signal=%u", info.ssi_signo);
+    if (reload)
+        zstr_send(runtime->auth, "RELOAD");
+    return !reload;
 }
 
 /* Until a signal comes or the engine fails. */
@@ -371,7 +409,7 @@ wait_for_end(runtime_t *runtime)
         ch_watch_look(&watch, node);
         if (count > 0 && fds[1].revents)
             ch_poke_clear(&node->main_poke);
-        if (count > 0 && fds[0].revents && take_signal(node, runtime->signals))
+        if (count > 0 && fds[0].revents && take_signal(runtime))
             return;
     }
 }
@@ -425,6 +463,7 @@ stop_actors(runtime_t *runtime, bool failed)
         zstr_free(&drained);
     }
     ch_actor_destroy(&runtime->front);
+    ch_actor_destroy(&runtime->auth);
 }
 
 static void
@@ -483,6 +522,7 @@ abandon(runtime_t *runtime)
         stop_actors(runtime, false);
     ch_actor_destroy(&runtime->front);
     ch_actor_destroy(&runtime->ingest);
+    ch_actor_destroy(&runtime->auth);
     if (node->engine && ch_engine_close(node->engine) < 0)
         log_error(node, "close_failed");
     destroy_engine(node);

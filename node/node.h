@@ -1,6 +1,7 @@
 /// The composition root: opens the engine, starts the actors, waits for signals, stops in order.
 ///
-/// Shape    main --> ingest actor   PULL, the engine's only writer
+/// Shape    main --> auth actor     ZAP, authorized_keys; only when there are keys
+///               --> ingest actor   PULL, the engine's only writer
 ///               --> front actor    ROUTER, acks and short answers  --> workers (one zactor each)
 ///          front <--inproc PAIR--> ingest: flush, seal and delete, which only the writer may call.
 /// Stop     ingest stops reading; the log is synced; who waits is told; the engine seals and closes.
@@ -14,6 +15,7 @@
 #include "config.h"
 #include "gate.h"
 #include "intake.h"
+#include "keys.h"
 #include "node_stats.h"
 #include "poke.h"
 #include "touch_ring.h"
@@ -32,6 +34,7 @@ typedef struct ch_node {
     ch_clock_t clock;
     ch_clock_t
         query_clock; /* monotonic time ends when the node stops: every deadline passes */
+    ch_keys_t *keys; /* NULL: no keys, anybody who reaches an endpoint may do all */
     ch_engine_t *engine;
     ch_node_stats_t stats;
     ch_gate_t *gate;         /* how many may be connected; made when all listen */

@@ -25,6 +25,12 @@ static const entry_t counts[CH_COUNT_MAX] = {
                                           "Batches refused as malformed", ""},
     [CH_COUNT_INGEST_REJECTED_LIMIT] = {"ingest.rejected_limit",
                                         "Batches refused by a limit", ""},
+    [CH_COUNT_INGEST_REJECTED_FORBIDDEN] = {"ingest.rejected_forbidden",
+                                            "Batches refused as not the key's to write",
+                                            ""},
+    [CH_COUNT_INGEST_OVER_RATE] = {"ingest.over_rate",
+                                   "Batches dropped because their key's rate was used up",
+                                   ""},
     [CH_COUNT_INGEST_UNDECODABLE] = {"ingest.undecodable",
                                      "Messages that are no batch at all", ""},
     [CH_COUNT_INGEST_MULTIPART] = {"ingest.multipart",
@@ -53,6 +59,12 @@ static const entry_t counts[CH_COUNT_MAX] = {
     [CH_COUNT_INTAKE_CUT] = {"intake.disconnected",
                              "Connections cut because what they sent could not be read",
                              ""},
+    [CH_COUNT_AUTH_ADMITTED] = {"auth.admitted", "Handshakes with a key that gets in",
+                                ""},
+    [CH_COUNT_AUTH_REFUSED] = {"auth.refused", "Handshakes refused", ""},
+    [CH_COUNT_AUTH_FORBIDDEN] =
+        {"auth.forbidden", "Messages that the key of their connection does not allow",
+         ""},
 };
 
 static const entry_t gauges[CH_GAUGE_MAX] = {
@@ -72,6 +84,10 @@ static const entry_t gauges[CH_GAUGE_MAX] = {
                              "Lines that the file of audit.log could not take", ""},
     [CH_GAUGE_REPLY_BYTES] = {"query.unread_bytes",
                               "Replies handed over and not yet sent", "bytes"},
+    [CH_GAUGE_AUTH_KEYS] = {"auth.keys", "Keys in the table that decides", ""},
+    [CH_GAUGE_AUTH_TABLE_REFUSED] =
+        {"auth.table_refused", "1: authorized_keys is no good, an older table decides",
+         ""},
 };
 
 static void

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include "ch/alloc.h"
 #include "ch/query.h"
+#include "scope.h"
 
 enum {
     REPLY_SLACK_BYTES = 64 << 10, /* of a page: the fields around the points */
@@ -20,18 +21,21 @@ typedef struct answer {
     int64_t deadline_ns;
     int64_t began_ns;
     bool memory_only; /* no table is read for a get */
+    const char *scope_text;
+    ch_scope_t scope; /* what the asker may see */
     ch_view_t *view;
     ch_reply_t *reply;
     ch_read_tail_t tail;
 } answer_t;
 
 static ch_status_t
-parse_match(const answer_t *answer, ch_selector_t **selector_out)
+parse_match(const answer_t *answer, ch_selector_t **selector)
 {
     if (!answer->request->has_match)
         return ch_fail(CH_ERR_INVALID,
                        "match is missing: a selector such as name{label=\"v\"}");
-    return ch_selector_parse(answer->request->match, selector_out);
+    ch_status_t status = ch_selector_parse(answer->request->match, selector);
+    return status < 0 ? status : ch_scope_narrow(&answer->scope, selector);
 }
 
 /* ---- get */
@@ -42,9 +46,11 @@ answer_get(answer_t *answer)
     const ch_request_t *request = answer->request;
     int64_t time = 0;
     ch_value_t value = {.type = CH_VALUE_NONE};
-    ch_status_t status =
-        ch_view_get(answer->view, request->name, request->labels,
-                    request->has_time ? request->time : CH_TIME_MAX, &time, &value);
+    ch_status_t status = ch_scope_series(&answer->scope, request->name, request->labels);
+    if (status < 0)
+        return status;
+    status = ch_view_get(answer->view, request->name, request->labels,
+                         request->has_time ? request->time : CH_TIME_MAX, &time, &value);
     if (status < 0)
         return status;
     ch_reply_put_get(answer->reply, status == CH_OK, time, value);
@@ -182,7 +188,8 @@ answer_query(answer_t *answer)
     };
     ch_query_result_t *result = NULL;
     ch_status_t status =
-        ch_query_eval(ch_view_source(answer->view), request->query, &params, &result);
+        ch_query_eval(ch_scope_source(&answer->scope, ch_view_source(answer->view)),
+                      request->query, &params, &result);
     if (status == CH_OK) {
         put_result(answer, result);
         put_tail(answer); /* here: the warnings are the result's */
@@ -236,8 +243,12 @@ answer_labels(answer_t *answer)
     ch_status_t status = CH_OK;
     if (request->has_match)
         status = ch_selector_parse(request->match, &selector);
-    if (status < 0)
+    if (status == CH_OK)
+        status = ch_scope_narrow(&answer->scope, &selector);
+    if (status < 0) {
+        ch_selector_destroy(&selector);
         return status;
+    }
     ch_reply_array_begin(answer->reply, "values");
     if (request->op == CH_OP_LABELS)
         status = ch_view_labels(answer->view, selector, put_value, answer);
@@ -363,7 +374,7 @@ answer_body(answer_t *answer)
 }
 
 static ch_status_t
-answer_whole(answer_t *answer, ch_bytes_t *frame_out)
+answer_view(answer_t *answer, ch_bytes_t *frame_out)
 {
     ch_status_t status = ch_view_open(answer->node->engine, &answer->view);
     if (status < 0)
@@ -385,6 +396,16 @@ answer_whole(answer_t *answer, ch_bytes_t *frame_out)
     return status;
 }
 
+static ch_status_t
+answer_whole(answer_t *answer, ch_bytes_t *frame_out)
+{
+    ch_status_t status = ch_scope_init(&answer->scope, answer->scope_text);
+    if (status == CH_OK)
+        status = answer_view(answer, frame_out);
+    ch_scope_release(&answer->scope);
+    return status;
+}
+
 ch_bytes_t
 ch_query_error(ch_reply_t *reply, ch_bytes_t id, ch_status_t status)
 {
@@ -392,11 +413,12 @@ ch_query_error(ch_reply_t *reply, ch_bytes_t id, ch_status_t status)
 }
 
 static answer_t
-answer_new(const ch_node_t *node, const ch_request_t *request, int64_t deadline_ns,
-           ch_reply_t *reply)
+answer_new(const ch_node_t *node, const ch_request_t *request, const char *scope,
+           int64_t deadline_ns, ch_reply_t *reply)
 {
     return (answer_t){.node = node,
                       .request = request,
+                      .scope_text = scope,
                       .deadline_ns = deadline_ns,
                       .began_ns = ch_clock_monotonic_ns(&node->clock),
                       .reply = reply};
@@ -404,10 +426,10 @@ answer_new(const ch_node_t *node, const ch_request_t *request, int64_t deadline_
 
 bool
 ch_query_answer_at_once(const ch_node_t *node, const ch_request_t *request,
-                        int64_t deadline_ns, ch_reply_t *reply, ch_bytes_t *frame_out,
-                        ch_status_t *status_out)
+                        const char *scope, int64_t deadline_ns, ch_reply_t *reply,
+                        ch_bytes_t *frame_out, ch_status_t *status_out)
 {
-    answer_t answer = answer_new(node, request, deadline_ns, reply);
+    answer_t answer = answer_new(node, request, scope, deadline_ns, reply);
 #ifndef CH_FAULT_NODE_GET_READS_TABLES
     answer.memory_only = true;
 #endif
@@ -419,10 +441,10 @@ ch_query_answer_at_once(const ch_node_t *node, const ch_request_t *request,
 }
 
 ch_bytes_t
-ch_query_answer(const ch_node_t *node, const ch_request_t *request, int64_t deadline_ns,
-                ch_reply_t *reply, ch_status_t *status_out)
+ch_query_answer(const ch_node_t *node, const ch_request_t *request, const char *scope,
+                int64_t deadline_ns, ch_reply_t *reply, ch_status_t *status_out)
 {
-    answer_t answer = answer_new(node, request, deadline_ns, reply);
+    answer_t answer = answer_new(node, request, scope, deadline_ns, reply);
     ch_bytes_t frame;
     ch_status_t status = answer_whole(&answer, &frame);
     *status_out = status;

@@ -10,9 +10,10 @@
 #include "node.h"
 
 /// Answer one of get, read, query, series, labels, label_values, producers, and delete as a dry run. The frame is valid until
-/// the next use of `reply`. *status_out: below 0 when it is an error reply.
+/// the next use of `reply`. `scope`: the selector of what may be read (NULL: all). *status_out: below 0 when
+/// it is an error reply.
 ch_bytes_t ch_query_answer(const ch_node_t *node, const ch_request_t *request,
-                           int64_t deadline_ns, ch_reply_t *reply,
+                           const char *scope, int64_t deadline_ns, ch_reply_t *reply,
                            ch_status_t *status_out);
 
 /// Answer a delete that is durable as record `lsn` (0: it had nothing to do): count what `before` (NULL:
@@ -24,7 +25,7 @@ ch_bytes_t ch_query_deleted(const ch_node_t *node, const ch_request_t *request,
 
 /// The same at once, or false: a table must be read, which may take its time.
 bool ch_query_answer_at_once(const ch_node_t *node, const ch_request_t *request,
-                             int64_t deadline_ns, ch_reply_t *reply,
+                             const char *scope, int64_t deadline_ns, ch_reply_t *reply,
                              ch_bytes_t *frame_out, ch_status_t *status_out);
 
 /// An error reply for a status and this thread's failure text.

@@ -9,7 +9,8 @@
 #include "node.h"
 
 /// Make and bind a socket; nothing waits for ever at its end (linger_ms). `options` sets what is
-/// particular before the bind. *endpoint_out is what was bound, with the real port.
+/// particular before the bind. *endpoint_out is what was bound, with the real port. When the node has keys
+/// it is a CURVE server in the ZAP domain that `key` names behind its dot.
 /// Errors: CH_ERR_BUSY (in use), CH_ERR_INVALID; the text is one line for the user, naming `key`.
 ch_status_t ch_socket_bind(int type, const char *key, const char *endpoint, int linger_ms,
                            void (*options)(void *socket, const ch_node_t *node),

@@ -40,7 +40,7 @@ answer(const ch_node_t *node, ch_job_t *job, ch_reply_t *reply)
     if (in_time && job->request.op == CH_OP_SNAPSHOT)
         return ch_snapshot_answer(node, &job->request, reply, &job->status);
     if (in_time)
-        return ch_query_answer(node, &job->request, job->deadline_ns, reply,
+        return ch_query_answer(node, &job->request, job->scope, job->deadline_ns, reply,
                                &job->status);
     job->status = ch_fail(CH_ERR_TIMEOUT, "the time was up before a worker began");
     return ch_query_error(reply, job->request.id, job->status);

@@ -20,6 +20,8 @@ ch_reply_code(ch_status_t status)
         return "execution";
     case CH_ERR_FENCED:
         return "fenced";
+    case CH_ERR_FORBIDDEN:
+        return "forbidden";
     case CH_ERR_NOSPACE:
         return "disk_full";
     case CH_ERR_CORRUPT:

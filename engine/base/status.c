@@ -84,6 +84,8 @@ ch_status_name(ch_status_t status)
         return "fenced";
     case CH_ERR_VERSION:
         return "version";
+    case CH_ERR_FORBIDDEN:
+        return "forbidden";
     }
     return "unknown";
 }

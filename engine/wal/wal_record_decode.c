@@ -76,7 +76,7 @@ decode_refusal(cursor_t *cursor, ch_wal_record_t *record)
     record->reject.seq = take_varint(cursor, UINT64_MAX);
     record->reject.index = ch_unzigzag(take_varint(cursor, UINT64_MAX));
     int64_t code = ch_unzigzag(take_varint(cursor, UINT32_MAX));
-    if (code != CH_ERR_INVALID && code != CH_ERR_LIMIT)
+    if (code != CH_ERR_INVALID && code != CH_ERR_LIMIT && code != CH_ERR_FORBIDDEN)
         cursor->at = NULL;
     record->reject.code = (ch_status_t)code;
 }

@@ -167,9 +167,11 @@ class Node:
 class Client:
     """Requests over a DEALER with the empty delimiter; replies are matched by id."""
 
-    def __init__(self, context, endpoint):
+    def __init__(self, context, endpoint, prepare=None):
         self.socket = context.socket(zmq.DEALER)
         self.socket.linger = 0
+        if prepare:
+            prepare(self.socket)
         self.socket.connect(endpoint)
         self.next_id = 0
 
@@ -202,11 +204,13 @@ class Client:
 class Producer:
     """A PUSH socket; `batch` adds the identity."""
 
-    def __init__(self, context, endpoint, name=None, epoch=1, hwm=1000):
+    def __init__(self, context, endpoint, name=None, epoch=1, hwm=1000, prepare=None):
         self.socket = context.socket(zmq.PUSH)
         self.socket.linger = 0
         self.socket.sndhwm = hwm
         self.socket.sndtimeo = 30000
+        if prepare:
+            prepare(self.socket)
         self.socket.connect(endpoint)
         self.name = name
         self.epoch = epoch

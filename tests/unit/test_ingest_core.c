@@ -104,7 +104,7 @@ take_point(fixture_t *fixture, const char *key, uint64_t seq)
         .present = seq > 0, .producer = "p", .epoch = 3, .seq = seq};
     ch_bytes_t frame;
     assert_int_equal(ch_batch_encoder_finish(encoder, &identity, &frame), CH_OK);
-    ch_status_t status = ch_ingest_core_take(fixture->core, frame, 0, 1);
+    ch_status_t status = ch_ingest_core_take(fixture->core, frame, NULL, 0, 1);
     ch_batch_encoder_destroy(&encoder);
     return status;
 }
@@ -193,7 +193,7 @@ test_garbage_is_counted_and_logged_within_bounds(void **state)
         bytes[0] |=
             0xc1; /* never a map: a random one may be an empty batch, which is good */
         assert_int_equal(
-            ch_ingest_core_take(fixture->core, ch_bytes(bytes, size), 0, 1000 + i),
+            ch_ingest_core_take(fixture->core, ch_bytes(bytes, size), NULL, 0, 1000 + i),
             CH_OK);
     }
     assert_int_equal(counted(fixture, CH_COUNT_INGEST_UNDECODABLE) +
@@ -237,12 +237,12 @@ test_a_batch_for_which_there_is_no_memory_is_held(void **state)
     little = before;
     little.rlim_cur = address_space_bytes() + (1 << 20);
     assert_int_equal(setrlimit(RLIMIT_AS, &little), 0);
-    ch_status_t status = ch_ingest_core_take(fixture->core, frame, 0, 1);
+    ch_status_t status = ch_ingest_core_take(fixture->core, frame, NULL, 0, 1);
     assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
     assert_int_equal(status, CH_OK);
     assert_int_equal(fixture->appends + fixture->refusals, 0);
     assert_int_equal(counted(fixture, CH_COUNT_INGEST_HELD), 1);
-    assert_int_equal(ch_ingest_core_take(fixture->core, frame, 0, 1), CH_OK);
+    assert_int_equal(ch_ingest_core_take(fixture->core, frame, NULL, 0, 1), CH_OK);
     assert_int_equal(fixture->points, POINTS);
     ch_batch_encoder_destroy(&encoder);
 }

@@ -96,7 +96,8 @@ typedef struct ch_batch {
 typedef struct ch_reject {
     uint64_t seq;
     int64_t index;    /* point to blame, -1 when no single one */
-    ch_status_t code; /* CH_ERR_INVALID ("bad_request") or CH_ERR_LIMIT ("limit") */
+    ch_status_t code; /* CH_ERR_INVALID ("bad_request"), CH_ERR_LIMIT ("limit") or
+                         CH_ERR_FORBIDDEN ("forbidden") */
     char message[160];
 } ch_reject_t;
 

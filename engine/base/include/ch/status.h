@@ -27,7 +27,8 @@ typedef enum {
     CH_ERR_EXECUTION = -11, /* PromQL's run-time errors */
     CH_ERR_CLOSED = -12,    /* the object refuses work: shut down, or failed before */
     CH_ERR_FENCED = -13,
-    CH_ERR_VERSION = -14, /* a file of a newer format version */
+    CH_ERR_VERSION = -14,   /* a file of a newer format version */
+    CH_ERR_FORBIDDEN = -15, /* the key does not allow it */
 } ch_status_t;
 
 /// Remember a failure's text for this thread and return `status`.
