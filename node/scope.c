@@ -8,7 +8,8 @@ both(const ch_selector_t *a, const ch_selector_t *b, ch_selector_t **selector_ou
 {
     uint32_t count = a->count + b->count;
     ch_matcher_t *matchers = ch_calloc(count, sizeof *matchers);
-    memcpy(matchers, a->matchers, a->count * sizeof *matchers);
+    if (a->count) /* a selection of all has no matchers */
+        memcpy(matchers, a->matchers, a->count * sizeof *matchers);
     memcpy(matchers + a->count, b->matchers, b->count * sizeof *matchers);
     ch_status_t status = ch_selector_new(matchers, count, selector_out);
     ch_free(matchers);
