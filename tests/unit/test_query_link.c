@@ -36,7 +36,7 @@ test_a_queue_that_was_emptied_takes_the_next_question(void **state)
     assert_int_equal(zmq_setsockopt(peer, ZMQ_RCVHWM, &one, sizeof one), 0);
     assert_int_equal(zmq_bind(peer, "inproc://peer"), 0);
     ch_query_link_t link;
-    assert_true(ch_query_link_open(&link, context, "inproc://peer"));
+    assert_true(ch_query_link_open(&link, context, "inproc://peer", NULL));
     for (int i = 0; i < QUESTIONS; i++) {
         uint8_t id[9];
         ch_reply_view_t view;
@@ -57,7 +57,7 @@ test_a_full_queue_says_so(void **state)
     (void)state;
     void *context = zmq_ctx_new();
     ch_query_link_t link;
-    assert_true(ch_query_link_open(&link, context, "ipc:///nonexistent/nobody"));
+    assert_true(ch_query_link_open(&link, context, "ipc:///nonexistent/nobody", NULL));
     int taken = 0;
     uint8_t id[9];
     while (ch_query_link_send(&link, ch_query_link_next_id(&link, id)))

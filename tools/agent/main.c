@@ -34,6 +34,7 @@ typedef struct agent {
 static const char usage[] =
     "usage: cityhall-agent [--ingest ENDPOINT] [--query ENDPOINT] [--producer NAME]\n"
     "                      [--interval SECONDS] [--durable-count N]\n"
+    "                      [--key-file FILE] [--server-key KEY]\n"
     "\n"
     "Pushes this machine's metrics (system.cpu.*, system.memory.*, system.disk.*,\n"
     "system.network.*) to a CityHall node until Ctrl-C.\n"
@@ -41,6 +42,8 @@ static const char usage[] =
     "  --query     the node's REP socket    (tcp://127.0.0.1:7879)\n"
     "  --producer  name in the node's ledger (agent)\n"
     "  --interval  seconds between batches, 0.1 to 3600 (1)\n"
+    "  --key-file  this agent's key pair, of chq keygen (no CURVE)\n"
+    "  --server-key  the node's public key (the key file has it)\n"
     "  --durable-count  stop when so many batches are durable (0: never)\n";
 
 static const char *
@@ -193,6 +196,8 @@ parse_arguments(int argc, char **argv, arguments_t *arguments)
         {"producer", required_argument, NULL, 'p'},
         {"interval", required_argument, NULL, 'n'},
         {"durable-count", required_argument, NULL, 'c'},
+        {"key-file", required_argument, NULL, 'k'},
+        {"server-key", required_argument, NULL, 's'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
     for (int choice; (choice = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
@@ -211,6 +216,12 @@ parse_arguments(int argc, char **argv, arguments_t *arguments)
             break;
         case 'c':
             arguments->durable_count = strtoull(optarg, NULL, 10);
+            break;
+        case 'k':
+            arguments->options.key_file = optarg;
+            break;
+        case 's':
+            arguments->options.server_key = optarg;
             break;
         case 'h':
             (void)fputs(usage, stdout);

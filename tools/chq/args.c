@@ -103,8 +103,9 @@ chq_switch(chq_t *chq, const char *name)
 
 /* ---- what is left */
 
-static const char *const global_names[] = {
-    "node", "ingest", "timeout", "output", "quiet", "help", "no-color", "data", NULL};
+static const char *const global_names[] = {"node",     "ingest",     "timeout",  "output",
+                                           "quiet",    "help",       "no-color", "data",
+                                           "key-file", "server-key", NULL};
 
 /* An option that is still there is unknown, or was there twice, or a switch with a value. */
 static _Noreturn void

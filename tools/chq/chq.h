@@ -25,10 +25,12 @@ enum { CHQ_TIMEOUT_MS_MAX = 86400000, CHQ_PRODUCER_BYTES = 65 };
 
 typedef struct chq {
     const char *command;
-    const char *node;    /* query endpoint */
-    const char *ingest;  /* ingest endpoint */
-    const char *data;    /* read this data directory instead; NULL: ask the node */
-    uint32_t timeout_ms; /* at most CHQ_TIMEOUT_MS_MAX */
+    const char *node;       /* query endpoint */
+    const char *ingest;     /* ingest endpoint */
+    const char *key_file;   /* of this side; NULL: no CURVE */
+    const char *server_key; /* the node's; NULL: the file has it */
+    const char *data;       /* read this data directory instead; NULL: ask the node */
+    uint32_t timeout_ms;    /* at most CHQ_TIMEOUT_MS_MAX */
     chq_format_t format;
     bool format_given; /* by -o */
     bool color, quiet;

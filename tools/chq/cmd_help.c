@@ -6,6 +6,9 @@ static const char global_options[] =
     "  --node ENDPOINT    where to ask   (tcp://127.0.0.1:7879, or CHQ_NODE)\n"
     "  --data DIR         read a data directory that no node has open, or a backup\n"
     "  --ingest ENDPOINT  where to push  (tcp://127.0.0.1:7878, or CHQ_INGEST)\n"
+    "  --key-file FILE    show the node this key, of chq keygen (or CHQ_KEY_FILE)\n"
+    "  --server-key KEY   the node's public key, if the file has it not (or "
+    "CHQ_SERVER_KEY)\n"
     "  --timeout DURATION how long to wait for an answer (5s)\n"
     "  -o FORMAT          table, csv, json or ndjson (table on a terminal, else csv)\n"
     "  -q                 no words beside the data\n"
@@ -63,7 +66,7 @@ chq_cmd_completion(chq_t *chq)
         chq_die(CHQ_EXIT_USAGE, "completion: bash is the one there is");
     (void)puts("_chq() {\n"
                "    local word=${COMP_WORDS[COMP_CWORD]} options='--node --ingest --data "
-               "--timeout "
+               "--timeout --key-file --server-key "
                "--no-color --help'\n"
                "    case ${COMP_WORDS[1]} in");
     for (unsigned i = 0; i < chq_command_count; i++) {

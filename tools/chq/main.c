@@ -46,6 +46,10 @@ global_options(chq_t *chq)
     chq->data = chq_option(chq, "data");
     chq->node = node ? node : environment("CHQ_NODE", "tcp://127.0.0.1:7879");
     chq->ingest = ingest ? ingest : environment("CHQ_INGEST", "tcp://127.0.0.1:7878");
+    const char *key_file = chq_option(chq, "key-file");
+    const char *server_key = chq_option(chq, "server-key");
+    chq->key_file = key_file ? key_file : environment("CHQ_KEY_FILE", NULL);
+    chq->server_key = server_key ? server_key : environment("CHQ_SERVER_KEY", NULL);
     chq->timeout_ms = parse_timeout(chq);
     chq->format = parse_format(format);
     chq->format_given = format != NULL;

@@ -9,7 +9,14 @@
 
 #include "chq/chq.h"
 
-static const char endpoint_hint[] = "an endpoint is tcp://HOST:PORT or ipc://PATH";
+/* What helps with a handle that could not be made. */
+static const char *
+hint(cityhall_status_t status)
+{
+    return status == CITYHALL_ERR_NETWORK
+               ? "; an endpoint is tcp://HOST:PORT or ipc://PATH"
+               : "";
+}
 
 cityhall_reader_t *
 chq_reader(const chq_t *chq)
@@ -19,10 +26,14 @@ chq_reader(const chq_t *chq)
     options.query = chq->node;
     options.timeout_ms = chq->timeout_ms;
     options.tries = 1;
+    options.key_file = chq->key_file;
+    options.server_key = chq->server_key;
     cityhall_reader_t *reader = NULL;
     char error[256];
-    if (cityhall_reader_open(&options, &reader, error, sizeof error) < 0)
-        chq_die(CHQ_EXIT_USAGE, "%s; %s", error, endpoint_hint);
+    cityhall_status_t status =
+        cityhall_reader_open(&options, &reader, error, sizeof error);
+    if (status < 0)
+        chq_die(CHQ_EXIT_USAGE, "%s%s", error, hint(status));
     return reader;
 }
 
@@ -67,6 +78,8 @@ chq_producer_options(const chq_t *chq)
     options.ingest = chq->ingest;
     options.query = chq->node;
     options.request_timeout_ms = chq->timeout_ms;
+    options.key_file = chq->key_file;
+    options.server_key = chq->server_key;
     return options;
 }
 
@@ -75,8 +88,10 @@ chq_producer(const cityhall_producer_options_t *options)
 {
     cityhall_producer_t *producer = NULL;
     char error[256];
-    if (cityhall_producer_open(options, &producer, error, sizeof error) < 0)
-        chq_die(CHQ_EXIT_USAGE, "%s; %s", error, endpoint_hint);
+    cityhall_status_t status =
+        cityhall_producer_open(options, &producer, error, sizeof error);
+    if (status < 0)
+        chq_die(CHQ_EXIT_USAGE, "%s%s", error, hint(status));
     return producer;
 }
 
@@ -87,8 +102,10 @@ chq_reader_failed(const chq_t *chq, const cityhall_reader_t *reader,
     if (status == CITYHALL_ERR_TIMEOUT || status == CITYHALL_ERR_NETWORK) {
         chq_say(
             "no answer from %s within %.3g s; is the node running? (--node, CHQ_NODE, "
-            "--timeout)",
-            chq->node, chq->timeout_ms / 1e3);
+            "--timeout)%s",
+            chq->node, chq->timeout_ms / 1e3,
+            chq->key_file ? " does it know this key?"
+                          : " does it ask for a key? (--key-file)");
         return CHQ_EXIT_UNREACHABLE;
     }
     chq_say("%s", cityhall_reader_error(reader)); /* the node's code and text */

@@ -77,6 +77,7 @@ open_ingest(cityhall_producer_t *producer)
            set_int(producer->ingest, ZMQ_IMMEDIATE, 1) &&
            set_int(producer->ingest, ZMQ_RECONNECT_IVL, 100) &&
            set_int(producer->ingest, ZMQ_RECONNECT_IVL_MAX, 2000) &&
+           ch_client_curve_set(producer->ingest, producer->secret) &&
            zmq_connect(producer->ingest, producer->options.ingest) == 0;
 }
 
@@ -185,13 +186,20 @@ open_producer(cityhall_producer_t *producer, const cityhall_producer_options_t *
         if (status < 0)
             return status;
     }
+    status =
+        ch_client_curve_open(options->key_file, options->secret_key, options->server_key,
+                             &producer->secret, producer->error, sizeof producer->error);
+    if (status < 0)
+        return status;
+    producer->options.secret_key = NULL; /* the caller may wipe it */
     producer->own_context = options->zmq_context == NULL;
     producer->context = producer->own_context ? zmq_ctx_new() : options->zmq_context;
     if (!producer->context || !open_ingest(producer))
         return ch_producer_fail(producer, CITYHALL_ERR_NETWORK, "ingest %s: %s",
                                 options->ingest, zmq_strerror(zmq_errno()));
     if (producer->identity.present &&
-        !ch_query_link_open(&producer->link, producer->context, options->query))
+        !ch_query_link_open(&producer->link, producer->context, options->query,
+                            producer->secret))
         return ch_producer_fail(producer, CITYHALL_ERR_NETWORK, "query %s: %s",
                                 options->query, zmq_strerror(zmq_errno()));
     return CITYHALL_OK;
@@ -384,12 +392,38 @@ start_epoch(cityhall_producer_t *producer)
     return CITYHALL_OK;
 }
 
+/* libzmq gives up for good a connection whose key was refused. So that a key may be given to a producer that
+ * runs already, its socket is made anew now and then while nobody answers. What it held is sent again. False:
+ * libzmq failed, and the text says so. errno stays. */
+static bool
+knock_again(cityhall_producer_t *producer)
+{
+    int64_t now_ms = ch_client_now_ms();
+    if (!producer->blocked_ms)
+        producer->blocked_ms = now_ms;
+    if (!producer->secret || !producer->session || producer->heard ||
+        now_ms - producer->blocked_ms < producer->options.request_timeout_ms)
+        return true;
+    producer->blocked_ms = now_ms;
+    zmq_close(producer->ingest);
+    bool open = open_ingest(producer) && ch_query_link_renew(&producer->link);
+    if (!open)
+        ch_producer_fail(producer, CITYHALL_ERR_NETWORK, "ingest %s: %s",
+                         producer->options.ingest, zmq_strerror(zmq_errno()));
+    errno = EAGAIN;
+    return open;
+}
+
 /* Hand a frame to the socket. 1: done, 0: not now, -1: error. */
 static int
 push_frame(cityhall_producer_t *producer, ch_bytes_t frame)
 {
-    if (zmq_send(producer->ingest, frame.data, frame.size, ZMQ_DONTWAIT) >= 0)
+    if (zmq_send(producer->ingest, frame.data, frame.size, ZMQ_DONTWAIT) >= 0) {
+        producer->blocked_ms = 0;
         return 1;
+    }
+    if (zmq_errno() == EAGAIN && !knock_again(producer))
+        return -1;
     if (zmq_errno() == EAGAIN || zmq_errno() == EINTR)
         return 0;
     ch_producer_fail(producer, CITYHALL_ERR_NETWORK, "ingest %s: %s",

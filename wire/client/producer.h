@@ -17,7 +17,8 @@ struct cityhall_producer {
     ch_identity_t identity; /* present: acks; its seq is set when a batch closes */
     void *context;
     bool own_context;
-    void *ingest; /* PUSH */
+    void *ingest;        /* PUSH */
+    ch_secret_t *secret; /* NULL: no CURVE */
     ch_query_link_t link;
     int64_t link_deadline_ms; /* of the question that is out */
     ch_producer_session_t *session;
@@ -25,8 +26,9 @@ struct cityhall_producer {
     ch_batch_encoder_t *encoder;
     cityhall_producer_stats_t stats;
     ch_buffer_t request;
-    bool heard;       /* the last question was answered */
-    char reason[128]; /* why the node holds writes, as it said last; "": it does not */
+    bool heard;         /* the last question was answered */
+    int64_t blocked_ms; /* since when the ingest socket takes nothing; 0: it does */
+    char reason[128];   /* why the node holds writes, as it said last; "": it does not */
     char error[CH_CLIENT_ERROR_BYTES];
 };
 

@@ -39,13 +39,15 @@ ch_query_link_renew(ch_query_link_t *link)
            set_int(link->socket, ZMQ_SNDHWM, 4) &&
            zmq_setsockopt(link->socket, ZMQ_MAXMSGSIZE, &reply_bytes_max,
                           sizeof reply_bytes_max) == 0 &&
+           ch_client_curve_set(link->socket, link->secret) &&
            zmq_connect(link->socket, link->endpoint) == 0;
 }
 
 bool
-ch_query_link_open(ch_query_link_t *link, void *context, const char *endpoint)
+ch_query_link_open(ch_query_link_t *link, void *context, const char *endpoint,
+                   const ch_secret_t *secret)
 {
-    *link = (ch_query_link_t){.context = context};
+    *link = (ch_query_link_t){.context = context, .secret = secret};
     zmq_msg_init(&link->reply);
     link->has_reply = true;
     link->endpoint = strdup(endpoint);

@@ -11,12 +11,14 @@
 
 #include "ch/buffer.h"
 #include "ch/reply_view.h"
+#include "curve.h"
 
 #include <zmq.h>
 
 typedef struct ch_query_link {
     void *context;
     char *endpoint;
+    const ch_secret_t *secret; /* NULL: no CURVE; the handle's */
     void *socket;
     uint64_t id; /* of the question that is out, or was last */
     bool asking;
@@ -25,7 +27,8 @@ typedef struct ch_query_link {
 } ch_query_link_t;
 
 /// False: errno of libzmq (a bad endpoint), or ENOMEM.
-bool ch_query_link_open(ch_query_link_t *link, void *context, const char *endpoint);
+bool ch_query_link_open(ch_query_link_t *link, void *context, const char *endpoint,
+                        const ch_secret_t *secret);
 void ch_query_link_close(ch_query_link_t *link);
 
 /// A new socket; whatever was out is forgotten.

@@ -44,10 +44,16 @@ open_reader(cityhall_reader_t *reader, const cityhall_reader_options_t *options)
             "options were not set up by cityhall_reader_options_init, or "
             "query, tries or timeout_ms is missing");
     reader->options = *options;
+    cityhall_status_t status =
+        ch_client_curve_open(options->key_file, options->secret_key, options->server_key,
+                             &reader->secret, reader->error, sizeof reader->error);
+    if (status < 0)
+        return status;
+    reader->options.secret_key = NULL; /* the caller may wipe it */
     reader->own_context = options->zmq_context == NULL;
     reader->context = reader->own_context ? zmq_ctx_new() : options->zmq_context;
-    if (!reader->context ||
-        !ch_query_link_open(&reader->link, reader->context, options->query))
+    if (!reader->context || !ch_query_link_open(&reader->link, reader->context,
+                                                options->query, reader->secret))
         return ch_reader_fail(reader, CITYHALL_ERR_NETWORK, "query %s: %s",
                               options->query, zmq_strerror(zmq_errno()));
     return CITYHALL_OK;
@@ -81,6 +87,7 @@ cityhall_reader_destroy(cityhall_reader_t **reader_p)
         ch_query_link_close(&reader->link);
     if (reader->own_context && reader->context)
         zmq_ctx_term(reader->context);
+    ch_secret_destroy(&reader->secret);
     ch_buffer_release(&reader->request);
     ch_buffer_release(&reader->cursor);
     ch_buffer_release(&reader->text);

@@ -11,6 +11,7 @@ struct cityhall_reader {
     cityhall_reader_options_t options;
     void *context;
     bool own_context;
+    ch_secret_t *secret; /* NULL: no CURVE */
     ch_query_link_t link;
     ch_buffer_t request;
     ch_reply_view_t view; /* of the last answer */

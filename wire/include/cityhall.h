@@ -166,7 +166,12 @@ typedef struct cityhall_producer_options {
         resend_after_ms; /* `pending` or silence this long: send again; default 5000 */
     const char *spool;   /* directory of this producer alone; NULL: none */
     cityhall_spool_sync_t spool_sync;
-    void *zmq_context; /* share one; NULL: its own */
+    /* CURVE, for a node with keys (docs/security.md). Either the file of chq keygen, mode 0600, which may
+     * name the node's key too, or the secret key itself as text, which you may wipe once this is open. */
+    const char *key_file;
+    const char *secret_key;
+    const char *server_key; /* the node's public key; NULL: the file has it */
+    void *zmq_context;      /* share one; NULL: its own */
     /* Called from inside your calls, once per refused batch. May be NULL. Must not call the handle. */
     void (*on_reject)(void *context, const cityhall_reject_t *reject);
     void *on_reject_context;
@@ -288,9 +293,10 @@ typedef struct cityhall_reader_options {
     uint32_t timeout_ms; /* a try; also sent to the node as timeout_ms; default 5000 */
     uint32_t
         tries; /* a question is asked this often, each on a fresh socket; default 3 */
-    uint64_t min_lsn, term; /* read-your-writes token, 0: none */
-    void *zmq_context;      /* share one; NULL: its own */
-    size_t options_size;    /* set by init */
+    uint64_t min_lsn, term;                         /* read-your-writes token, 0: none */
+    void *zmq_context;                              /* share one; NULL: its own */
+    const char *key_file, *secret_key, *server_key; /* CURVE, as of a producer */
+    size_t options_size;                            /* set by init */
 } cityhall_reader_options_t;
 
 CITYHALL_API void cityhall_reader_options_init(cityhall_reader_options_t *options);
