@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ch/secret.h"
+
 enum { MUST_ANSWER_MS = 30000 };
 
 void
@@ -19,12 +21,37 @@ ch_load_die(const char *format, ...)
     exit(1);
 }
 
+static ch_secret_t *load_key; /* until the program ends */
+
+void
+ch_load_take_key(const char *path)
+{
+    if (path && ch_secret_load(path, &load_key) < 0)
+        ch_load_die("%s", ch_fail_text());
+}
+
+void
+ch_load_show_key(void *socket)
+{
+    if (!load_key)
+        return;
+    if (zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, load_key->server_key,
+                       CH_KEY_TEXT_BYTES) != 0 ||
+        zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, load_key->public_key,
+                       CH_KEY_TEXT_BYTES) != 0 ||
+        zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, load_key->secret_key,
+                       CH_KEY_TEXT_BYTES) != 0)
+        ch_load_die("the key file is no good: %s", zmq_strerror(zmq_errno()));
+}
+
 void
 ch_dealer_open(ch_dealer_t *dealer, void *context, const char *endpoint)
 {
     const int none = 0;
     *dealer = (ch_dealer_t){.socket = zmq_socket(context, ZMQ_DEALER)};
     zmq_msg_init(&dealer->reply);
+    if (dealer->socket)
+        ch_load_show_key(dealer->socket);
     if (!dealer->socket ||
         zmq_setsockopt(dealer->socket, ZMQ_LINGER, &none, sizeof none) != 0 ||
         zmq_connect(dealer->socket, endpoint) != 0)

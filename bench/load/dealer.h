@@ -16,6 +16,11 @@ typedef struct ch_dealer {
     zmq_msg_t reply;
 } ch_dealer_t;
 
+/// Show nodes the key of this file from now on; NULL: none. Before threads are made.
+void ch_load_take_key(const char *path);
+/// Before a socket connects.
+void ch_load_show_key(void *socket);
+
 void ch_dealer_open(ch_dealer_t *dealer, void *context, const char *endpoint);
 void ch_dealer_close(ch_dealer_t *dealer);
 

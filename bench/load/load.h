@@ -13,6 +13,7 @@ typedef struct ch_load_options {
     uint32_t column, batch_points;
     bool regular;
     const char *ingest, *query; /* the node's endpoints */
+    const char *key_file;       /* CURVE; NULL: none */
     const char *address;        /* HOST:PORT of an HTTP server */
     const char *path;           /* of its door, query included */
     uint32_t producers;         /* or connections; hosts are dealt out among them */

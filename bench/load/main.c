@@ -27,7 +27,7 @@ usage(void)
         "  data      --hosts N --steps N --seed N\n"
         "  batches   --shape series|tables|rows|points --column N --points N --regular\n"
         "            --producers N --name NAME --ask-every N --window BYTES --rate N\n"
-        "  node      --ingest ENDPOINT --query ENDPOINT --acked N,N,..\n"
+        "  node      --ingest ENDPOINT --query ENDPOINT --acked N,N,.. --key-file FILE\n"
         "  question  --text TEXT --rounds N --range-step SECONDS\n"
         "  HTTP      --address HOST:PORT --path PATH\n",
         stderr);
@@ -58,6 +58,7 @@ enum {
     OPTION_PRODUCERS,
     OPTION_NAME,
     OPTION_RATE,
+    OPTION_KEY_FILE,
     OPTION_ASK_EVERY,
     OPTION_WINDOW,
     OPTION_INGEST,
@@ -85,6 +86,7 @@ static const struct option table[] = {
     {"window", 1, 0, OPTION_WINDOW},
     {"ingest", 1, 0, OPTION_INGEST},
     {"query", 1, 0, OPTION_QUERY},
+    {"key-file", 1, 0, OPTION_KEY_FILE},
     {"acked", 1, 0, OPTION_ACKED},
     {"text", 1, 0, OPTION_TEXT},
     {"rounds", 1, 0, OPTION_ROUNDS},
@@ -131,6 +133,8 @@ text_option(int option, ch_load_options_t *options)
     switch (option) {
     case OPTION_INGEST:
         return &options->ingest;
+    case OPTION_KEY_FILE:
+        return &options->key_file;
     case OPTION_QUERY:
         return &options->query;
     case OPTION_NAME:
@@ -193,6 +197,7 @@ main(int argc, char **argv)
     for (int option; (option = getopt_long(argc - 1, argv + 1, "", table, NULL)) != -1;)
         set_option(option, optarg, &options, &sizes);
     check_options(&options, &sizes);
+    ch_load_take_key(options.key_file);
     const struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);

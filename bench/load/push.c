@@ -66,6 +66,7 @@ open_push(producer_t *producer)
     zmq_setsockopt(producer->push, ZMQ_SNDHWM, &queue, sizeof queue);
     zmq_setsockopt(producer->push, ZMQ_LINGER, &none, sizeof none);
     zmq_setsockopt(producer->push, ZMQ_SNDTIMEO, &wait, sizeof wait);
+    ch_load_show_key(producer->push);
     if (zmq_connect(producer->push, producer->options->ingest) != 0)
         ch_load_die("%s: %s", producer->options->ingest, zmq_strerror(zmq_errno()));
 }

@@ -36,6 +36,9 @@ class BenchTest(unittest.TestCase):
     def test_acks_are_measured_beside_a_compaction(self):
         self.assertEqual(self.bench("compaction")[2:], ["alone", "while all is compacted", "alone again"])
 
+    def test_what_curve_costs_is_measured_side_by_side(self):
+        self.assertEqual(len(self.bench("security")), 3)
+
     def test_queries_are_answered_before_and_after_a_flush(self):
         rows = self.bench("query")
         self.assertEqual(len(rows) % 2, 0, rows)
