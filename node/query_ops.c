@@ -26,6 +26,7 @@ typedef struct answer {
     ch_view_t *view;
     ch_reply_t *reply;
     ch_read_tail_t tail;
+    const char *warning;
 } answer_t;
 
 static ch_status_t
@@ -162,6 +163,11 @@ static void
 put_tail(answer_t *answer)
 {
     int64_t now = ch_clock_monotonic_ns(&answer->node->clock);
+    answer->warning = ch_view_warning(answer->view);
+    if (answer->warning) { /* of lists, which have no other */
+        answer->tail.warnings = &answer->warning;
+        answer->tail.warning_count = 1;
+    }
     answer->tail.duration_us = (uint64_t)(now - answer->began_ns) / 1000;
     ch_reply_put_tail(answer->reply, &answer->tail);
 }
@@ -382,12 +388,14 @@ answer_view(answer_t *answer, ch_bytes_t *frame_out)
     ch_view_set_deadline(answer->view, &answer->node->query_clock, answer->deadline_ns);
     if (answer->memory_only)
         ch_view_keep_to_memory(answer->view);
+    ch_op_t op = answer->request->op;
+    if (op == CH_OP_SERIES || op == CH_OP_LABELS || op == CH_OP_LABEL_VALUES)
+        ch_view_list_despite_damage(answer->view);
     answer->tail.lsn = ch_view_lsn(answer->view);
     answer->tail.time = ch_clock_wall_ns(&answer->node->clock);
     ch_reply_begin(answer->reply, answer->request->id);
     status = answer_body(answer);
-    bool tailed =
-        answer->request->op == CH_OP_QUERY || answer->request->op == CH_OP_PRODUCERS;
+    bool tailed = op == CH_OP_QUERY || op == CH_OP_PRODUCERS;
     if (status == CH_OK && !tailed)
         put_tail(answer);
     if (status == CH_OK)

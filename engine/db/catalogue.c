@@ -394,6 +394,26 @@ ch_catalogue_load(ch_engine_t *engine)
 
 /* ---- saving ---- */
 
+static ch_status_t remove_older(void *context, const char *name);
+
+ch_status_t
+ch_catalogue_abandon(ch_engine_t *engine)
+{
+    ch_fs_t *fs = engine->options.fs;
+    char *dir = ch_engine_path(engine->path, "catalogue");
+    file_walk_t walk = {.engine = engine, .keep = UINT64_MAX};
+#ifdef CH_FAULT_DAMAGED_KEYS_COVERED
+    ch_free(dir);
+    return CH_OK;
+#endif
+    engine->catalogue = (ch_catalogue_t){.abandoned = true};
+    ch_status_t status = ch_fs_list(fs, dir, remove_older, &walk);
+    if (status >= 0)
+        status = ch_fs_sync_dir(fs, dir);
+    ch_free(dir);
+    return status < 0 ? status : CH_OK;
+}
+
 /* The series that a batch up to `lsn` named first: they are numbered in that order. */
 static ch_series_mark_t
 mark_at(ch_engine_t *engine, uint64_t lsn)
@@ -531,6 +551,8 @@ save(ch_engine_t *engine, uint64_t lsn)
     ch_series_mark_t mark = mark_at(engine, lsn);
     uint32_t least = engine->options.catalogue_series_min;
     bool have_image = catalogue->image.series > 0 && !catalogue->torn;
+    if (catalogue->abandoned)
+        return;
     if (!have_image && mark.series < least)
         return;
     uint32_t since = mark.series - catalogue->image.series;

@@ -25,11 +25,16 @@ typedef struct ch_catalogue {
     uint64_t lsn;           /* as of `saved` */
     uint64_t added_bytes;   /* whole parts in the file of additions */
     bool torn;              /* something else follows them: only a new image helps */
+    bool abandoned;         /* until the next start there is none */
 } ch_catalogue_t;
 
 /// Fill series table, label index and states. Tables with lsn_max <= catalogue.lsn need not be asked
 /// for their keys.
 void ch_catalogue_load(struct ch_engine *engine);
+
+/// Remove it for good, and keep none until the next start: a table's keys cannot be read, and what does not
+/// have them must not cover it. Series table and index stay as they are. < 0: it may still be there.
+ch_status_t ch_catalogue_abandon(struct ch_engine *engine) CH_MUST_CHECK;
 
 /// The tables up to `lsn` are installed and everything up to there is durable: note which series they
 /// have. Small when few came.

@@ -15,6 +15,7 @@
 
 #include "ch/alloc.h"
 #include "db/compaction_picker.h"
+#include "db/damage.h"
 #include "db/engine_state.h"
 #include "db/merge.h"
 #include "sst/table_cursor.h"
@@ -89,7 +90,9 @@ describe_tables(compaction_t *compaction)
             .time_max = info->time_max,
             .level = version->tables[i]->level,
             .lacks_deletes = lacks_deletes(version, version->tables[i]),
-            .excluded = is_unreadable(&compaction->engine->compactor, info->file_number),
+            .excluded = ch_sstable_is_damaged(version->tables[i]->sstable) ||
+                        version->tables[i]->keys_unknown ||
+                        is_unreadable(&compaction->engine->compactor, info->file_number),
         };
     }
 }
@@ -270,6 +273,7 @@ input_failed(compaction_t *compaction, size_t place, ch_status_t status)
     uint64_t number = ch_sstable_info(input_of(compaction, place)->sstable)->file_number;
     char quoted[512];
     const char *text = ch_fail_text();
+    ch_table_note(engine, input_of(compaction, place), status);
     ch_log(engine->options.log, CH_LOG_ERROR, "engine", "compaction_input",
            "file=%llu error=%s action=\"left alone\" reason=%s",
            (unsigned long long)number, ch_status_name(status),

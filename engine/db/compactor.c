@@ -54,19 +54,13 @@ ahead_ns(ch_engine_t *engine, uint64_t bytes)
     return compactor->paid_until_ns - now;
 }
 
-static size_t
-flush_count(const ch_version_t *version)
-{
-    return version->table_count - version->lower_count;
-}
-
 /* Let a flush go first, unless there are so many already that merging is what flushes need. */
 static void
 wait_for_flush(ch_engine_t *engine)
 {
     struct timespec until = ch_engine_time_in_ms(FLUSH_WAIT_MS);
     while (!ends(engine) && engine->version->immutable && !engine->held &&
-           flush_count(engine->version) < CH_ENGINE_FLUSHES_STALL / 2 &&
+           engine->version->flush_count < CH_ENGINE_FLUSHES_STALL / 2 &&
            pthread_cond_timedwait(&engine->moved, &engine->mutex, &until) == 0) {
     }
 }

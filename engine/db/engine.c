@@ -11,6 +11,7 @@
 #include "ch/alloc.h"
 #include "ch/assert.h"
 #include "ch/rng.h"
+#include "db/damage.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -74,45 +75,14 @@ ch_engine_open_table(const ch_engine_t *engine, const char *path, uint64_t file_
 /* ---- tables ---- */
 
 static ch_status_t
-intern_key(void *context, ch_bytes_t name, ch_bytes_t labels)
-{
-    ch_engine_t *engine = context;
-    bool born = false;
-    uint32_t series = ch_series_table_intern(
-        engine->series, ch_series_table_intern_name(engine->series, name),
-        ch_series_table_intern_labels(engine->series, labels), &born);
-    if (born)
-        ch_engine_series_born(engine, series, 0);
-    return CH_OK;
-}
-
-static ch_status_t
 open_tables(ch_engine_t *engine)
 {
     const ch_manifest_state_t *state = ch_manifest_state(engine->manifest);
     ch_table_t **tables = ch_calloc(state->table_count + 1, sizeof *tables);
     ch_status_t status = CH_OK;
     size_t count = 0;
-    for (; count < state->table_count && status >= 0; count++) {
-        uint64_t number = state->tables[count].info.file_number;
-        char *path = ch_engine_table_path(engine, number);
-        ch_sstable_t *sstable = NULL;
-        status = ch_engine_open_table(engine, path, number, &sstable);
-        if (status == CH_NOT_FOUND)
-            status = ch_fail(CH_ERR_CORRUPT,
-                             "%s is missing, the manifest names it; restore it "
-                             "from a copy",
-                             path);
-        if (status >= 0 && state->tables[count].info.lsn_max > engine->catalogue.lsn)
-            status = ch_sstable_keys(sstable, intern_key, engine);
-        if (status >= 0) {
-            tables[count] = ch_table_new(engine->options.fs, path,
-                                         state->tables[count].level, ch_take(&sstable));
-            tables[count]->erased_lsn = ch_manifest_erased_lsn(&state->tables[count]);
-        }
-        ch_sstable_destroy(&sstable);
-        ch_free(path);
-    }
+    for (; count < state->table_count && status >= 0; count++)
+        status = ch_engine_open_listed(engine, &state->tables[count], &tables[count]);
     if (status >= 0) {
         ch_series_states_begin_flush(engine->states, state->flushed_lsn);
         engine->active = ch_memtable_new(engine->arenas, state->flushed_lsn + 1);
@@ -121,6 +91,8 @@ open_tables(ch_engine_t *engine)
                                          NULL, state->flushed_lsn);
         ch_shared_memtable_release(&active);
     }
+    if (status >= 0 && engine->version->keys_unknown && !engine->options.read_only)
+        status = ch_catalogue_abandon(engine);
     for (size_t i = 0; status >= 0 && i < state->tombstone_count; i++)
         status = ch_engine_recover_tombstone(engine, &state->tombstones[i]);
     for (size_t i = 0; i < count; i++)

@@ -137,6 +137,19 @@ log_delete(ch_engine_t *engine, ch_wal_record_type_t type, ch_tombstone_t *tombs
     return CH_OK;
 }
 
+/* Of series that nobody knows of a delete must be kept all the same: their table may be restored. */
+static bool
+series_unknown(ch_engine_t *engine)
+{
+    (void)pthread_mutex_lock(&engine->mutex);
+    bool unknown = engine->version->keys_unknown > 0;
+    (void)pthread_mutex_unlock(&engine->mutex);
+#ifdef CH_FAULT_DAMAGED_KEYS_NO_DELETE
+    unknown = false;
+#endif
+    return unknown;
+}
+
 static ch_status_t
 delete_taken(ch_engine_t *engine, const ch_delete_t *delete, ch_delete_result_t *result)
 {
@@ -148,8 +161,9 @@ delete_taken(ch_engine_t *engine, const ch_delete_t *delete, ch_delete_result_t 
         ch_tombstone_new(&text, false, engine->index, engine->series, &tombstone);
     if (status < 0)
         return status;
-    bool nothing = ch_tombstone_series_count(tombstone) == 0 ||
-                   (delete->start >= delete->end && delete->end != CH_TIME_MAX);
+    bool nothing =
+        (ch_tombstone_series_count(tombstone) == 0 && !series_unknown(engine)) ||
+        (delete->start >= delete->end && delete->end != CH_TIME_MAX);
     if (nothing && !delete->identity.present)
         goto done;
     status = check_count(engine, tombstone);
@@ -203,7 +217,7 @@ ch_engine_log_retention(ch_engine_t *engine, const ch_tombstone_text_t *text,
     if (status < 0)
         return status;
     *series_out = ch_tombstone_series_count(tombstone);
-    if (*series_out > 0)
+    if (*series_out > 0 || series_unknown(engine))
         status = log_delete(engine, CH_WAL_RETENTION, tombstone, &nobody);
     ch_tombstone_release(&tombstone);
     return status;

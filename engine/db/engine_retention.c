@@ -195,6 +195,14 @@ is_named(void *context, ch_bytes_t name, ch_bytes_t labels)
                : CH_END;
 }
 
+/* Of a table whose keys cannot be read, only what takes every series leaves nothing. */
+static bool
+takes_all(const ch_tombstone_text_t *text)
+{
+    return text->what.except_count == 0 &&
+           ch_bytes_equal(text->what.selector, ch_bytes_text(everything));
+}
+
 /* 1, 0, or < 0. Deletes at or below `above_lsn` were looked at before. */
 static int
 nothing_left(ch_engine_t *engine, const ch_version_t *version, const ch_table_t *table,
@@ -208,6 +216,10 @@ nothing_left(ch_engine_t *engine, const ch_version_t *version, const ch_table_t 
             return 0; /* they come by lsn */
         if (text->lsn > durable_lsn || text->what.start > info->time_min ||
             (text->what.end <= info->time_max && text->what.end != CH_TIME_MAX))
+            continue;
+        if (takes_all(text))
+            return 1;
+        if (ch_sstable_is_damaged(table->sstable) || table->keys_unknown)
             continue;
         membership_t membership = {engine, set->items[i]};
         ch_status_t status = ch_sstable_keys(table->sstable, is_named, &membership);

@@ -129,6 +129,8 @@ struct ch_view {
     ch_version_t *version;
     uint64_t lsn;
     bool memory_only;       /* get reads no table */
+    bool despite_damage;    /* of lists */
+    char warning[512];      /* what that left in doubt */
     ch_deadline_t deadline; /* of selecting */
     ch_source_t source;
     ch_points_t part, merged, piece; /* scratch of reads */
@@ -183,6 +185,9 @@ size_t ch_engine_tombstones_to_keep(const ch_tombstones_t *set, uint64_t flushed
 /// Has the series a point in [start, end)? 1, 0, or < 0. Reads; for series that a delete has named.
 int ch_view_has_points(ch_view_t *view, const ch_series_ref_t *series, int64_t start,
                        int64_t end);
+
+/// For lists: damage becomes a warning and `instead`, if the view was told so; else `status`.
+ch_status_t ch_view_forgive(ch_view_t *view, ch_status_t status, ch_status_t instead);
 
 /// Open the log and apply what the tables do not hold; the memtable and the tables' series are there.
 /// Errors: those of ch_wal_open.

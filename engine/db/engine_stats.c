@@ -8,7 +8,7 @@ typedef struct snapshot {
     ch_engine_counters_t counters;
     uint64_t memtable_bytes, memtable_points, immutable_points;
     uint64_t producers;
-    uint64_t tables, table_bytes, table_points, tombstones;
+    uint64_t tables, table_bytes, table_points, damaged, tombstones;
     uint64_t level_tables[CH_COMPACTION_LEVELS];
     ch_block_cache_stats_t cache;
     ch_memory_use_t memory;
@@ -34,6 +34,8 @@ take_version(ch_engine_t *engine, snapshot_t *snapshot)
         const ch_sstable_info_t *info = ch_sstable_info(version->tables[i]->sstable);
         snapshot->table_bytes += info->file_bytes;
         snapshot->table_points += info->points;
+        snapshot->damaged +=
+            __atomic_load_n(&version->tables[i]->damaged, __ATOMIC_RELAXED);
         if (version->tables[i]->level < CH_COMPACTION_LEVELS)
             snapshot->level_tables[version->tables[i]->level]++;
     }
@@ -151,6 +153,8 @@ ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_
          (double)now.level_tables[2]},
         {"sst.tables_3", "live tables in windows of a week", "",
          (double)now.level_tables[3]},
+        {"sst.damaged", "live tables of which something could not be read", "",
+         (double)now.damaged},
         {"sst.bytes", "bytes of live tables", "bytes", (double)now.table_bytes},
         {"sst.points", "points in live tables, overwritten ones included", "points",
          (double)now.table_points},

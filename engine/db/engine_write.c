@@ -466,7 +466,7 @@ ch_engine_ready(ch_engine_t *engine)
     const ch_version_t *version = engine->version;
     bool flushing = version->immutable != NULL;
     bool stalled = engine->compactor.merging && engine->threads_running &&
-                   version->table_count - version->lower_count >= CH_ENGINE_FLUSHES_STALL;
+                   version->flush_count >= CH_ENGINE_FLUSHES_STALL;
     bool held = engine->held;
     (void)pthread_mutex_unlock(&engine->mutex);
     return (!flushing && !stalled) || held || ch_engine_failed(engine);

@@ -130,14 +130,6 @@ expected(const verify_t *verify, uint64_t number)
     return NULL;
 }
 
-static bool
-info_is(const ch_sstable_info_t *a, const ch_sstable_info_t *b)
-{
-    return a->file_bytes == b->file_bytes && a->lsn_min == b->lsn_min &&
-           a->lsn_max == b->lsn_max && a->time_min == b->time_min &&
-           a->time_max == b->time_max && a->series == b->series && a->points == b->points;
-}
-
 /* `listed` NULL: the manifest does not say what it should be. */
 static ch_status_t
 verify_table(verify_t *verify, const char *file, const char *path, uint64_t number,
@@ -145,7 +137,8 @@ verify_table(verify_t *verify, const char *file, const char *path, uint64_t numb
 {
     ch_sstable_t *sstable = NULL;
     ch_status_t status = ch_sstable_open(verify->fs, path, number, &sstable);
-    if (status == CH_OK && listed && !info_is(ch_sstable_info(sstable), &listed->info))
+    if (status == CH_OK && listed &&
+        !ch_sstable_info_equal(ch_sstable_info(sstable), &listed->info))
         status =
             ch_fail(CH_ERR_CORRUPT, "its footer and the manifest do not say the same");
 #ifndef CH_FAULT_VERIFY_NO_BLOCKS

@@ -239,6 +239,8 @@ ch_version_new(uint64_t flushed_lsn, ch_table_t *const *tables, size_t table_cou
                               .active = active};
     for (size_t i = 0; i < table_count; i++) {
         version->tables[i] = tables[i];
+        version->keys_unknown += tables[i]->keys_unknown;
+        version->flush_count += tables[i]->level == 0;
         retain(&tables[i]->references);
     }
     sort_tables(version);

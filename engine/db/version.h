@@ -19,7 +19,9 @@ typedef struct ch_table {
     uint32_t level;
     uint64_t erased_lsn; /* deletes up to here are applied; at least its lsn_max */
     uint32_t references;
-    bool obsolete; /* unlinked when the last reader lets go */
+    bool obsolete;     /* unlinked when the last reader lets go */
+    bool keys_unknown; /* nobody can tell which series it has (damage.h) */
+    bool damaged;      /* atomic: something of it could not be read, and that was said */
 } ch_table_t;
 
 /// A memtable shared by versions.
@@ -33,6 +35,8 @@ typedef struct ch_version {
     uint64_t flushed_lsn; /* the tables hold everything up to here */
     size_t table_count;
     ch_table_t **tables;
+    size_t keys_unknown;   /* tables of which the series are not known */
+    size_t flush_count;    /* tables of level 0 */
     size_t lower_count;    /* tables before the flushes; sorted by time, roughly */
     struct ch_span *spans; /* of each of those: what lies from it on, and up to it */
     ch_shared_memtable_t *immutable;

@@ -7,10 +7,12 @@
  * Deletes   take from each part what they apply to before it is laid over the others: from a table
  *           those above its erased_lsn, from a memtable by the lsn of each point.
  */
+#include "db/damage.h"
 #include "db/engine_state.h"
 
 #include "ch/alloc.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -56,6 +58,7 @@ may_have_points(const ch_view_t *view, const ch_series_ref_t *series, int64_t st
             continue;
         ch_status_t status = ch_sstable_time_range(
             table->sstable, series->name, series->labels, &range.min, &range.max);
+        ch_table_note(view->engine, table, status);
         if (status < 0)
             return status;
         if (status == CH_OK && range.min < end && range.max >= start)
@@ -80,6 +83,16 @@ series_ref(const ch_view_t *view, uint32_t series)
                              ch_series_table_labels(view->engine->series, labels_id)};
 }
 
+ch_status_t
+ch_view_forgive(ch_view_t *view, ch_status_t status, ch_status_t instead)
+{
+    if (!view->despite_damage || (status != CH_ERR_CORRUPT && status != CH_ERR_IO))
+        return status;
+    (void)snprintf(view->warning, sizeof view->warning, "the list may not be exact: %s",
+                   ch_fail_text());
+    return instead;
+}
+
 /* 1, 0, or < 0 on damage. A series that a delete has named may have nothing left: of it a point is
  * looked for. */
 static int
@@ -94,7 +107,7 @@ keep_series(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64
     keep = bounded ? may_have_points(view, series, start, end) : 1;
     if (keep == 1 && touched)
         keep = ch_view_has_points(view, series, start, end);
-    return keep;
+    return ch_view_forgive(view, keep, 1);
 }
 
 static ch_status_t
@@ -121,8 +134,11 @@ view_select(void *context, const ch_selector_t *selector, int64_t start, int64_t
     ch_view_t *view = context;
     ch_series_ids_t ids = {0};
     ch_series_list_t list = {0};
-    ch_status_t status = ch_label_index_select(view->engine->index, selector, series_max,
-                                               &view->deadline, &ids);
+    ch_status_t status =
+        ch_view_forgive(view, ch_version_check_keys(view->version, start, end), CH_OK);
+    if (status >= 0)
+        status = ch_label_index_select(view->engine->index, selector, series_max,
+                                       &view->deadline, &ids);
     if (status >= 0)
         status = keep_selected(view, &ids, start, end, &list);
     ch_series_ids_release(&ids);
@@ -192,6 +208,7 @@ read_tables(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64
         ch_status_t status =
             ch_sstable_read_first(table->sstable, series->name, series->labels, start,
                                   *end, points_max, points, end);
+        ch_table_note(view->engine, table, status);
         if (status < 0)
             return status;
 #ifdef CH_FAULT_TOMBSTONE_ALL_TABLES
@@ -304,6 +321,7 @@ summarise_tables(const ch_view_t *view, const ch_series_ref_t *series, int64_t s
             continue;
         ch_status_t status = ch_sstable_summarise(table->sstable, series->name,
                                                   series->labels, start, end, &part);
+        ch_table_note(view->engine, table, status);
         if (status < 0)
             return status;
         if (status == CH_OK)
@@ -438,6 +456,18 @@ ch_view_keep_to_memory(ch_view_t *view)
     view->memory_only = true;
 }
 
+void
+ch_view_list_despite_damage(ch_view_t *view)
+{
+    view->despite_damage = true;
+}
+
+const char *
+ch_view_warning(const ch_view_t *view)
+{
+    return view->warning[0] ? view->warning : NULL;
+}
+
 const ch_source_t *
 ch_view_source(const ch_view_t *view)
 {
@@ -520,6 +550,7 @@ newest_of_tables(ch_view_t *view, const ch_series_ref_t *series, int64_t time,
         if (view->memory_only)
             return ch_fail(CH_ERR_BUSY, "a table must be read");
         ch_status_t status = newest_of_table(view, table, series, time, &at, &value);
+        ch_table_note(view->engine, table, status);
         if (status < 0)
             return status;
         if (status == CH_OK)
@@ -538,7 +569,9 @@ newest_flushed(ch_view_t *view, const ch_series_ref_t *series, newest_t *best)
     ch_newest_t known = ch_series_states_newest(
         states, series->id, view->lsn, &flushed.time, &flushed.value, &minded_lsn);
     if (known == CH_NEWEST_KNOWN && eraser_of(view, minded_lsn, flushed.time))
-        known = CH_NEWEST_UNKNOWN; /* a flush has just published what a delete takes */
+        known = CH_NEWEST_UNKNOWN;   /* a flush has just published what a delete takes */
+    if (view->version->keys_unknown) /* what is remembered knows nothing of them */
+        known = CH_NEWEST_UNKNOWN;
     if (known == CH_NEWEST_UNKNOWN) {
         ch_status_t status = newest_of_tables(view, series, CH_TIME_MAX, &flushed);
         if (status < 0)
@@ -581,8 +614,11 @@ ch_view_get(ch_view_t *view, ch_bytes_t name, ch_bytes_t labels, int64_t time,
             int64_t *time_out, ch_value_t *value_out)
 {
     uint32_t id = ch_series_table_find(view->engine->series, name, labels);
-    if (id == CH_SERIES_NONE)
-        return CH_NOT_FOUND;
+    if (id == CH_SERIES_NONE) {
+        ch_status_t unknown = ch_version_check_keys(
+            view->version, CH_TIME_MIN, time < CH_TIME_MAX ? time + 1 : CH_TIME_MAX);
+        return unknown < 0 ? unknown : CH_NOT_FOUND;
+    }
     ch_series_ref_t series = {id, name, labels};
     newest_t best = {0};
     ch_status_t status = newest_at(view, &series, time, &best);

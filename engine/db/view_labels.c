@@ -1,4 +1,5 @@
 /* view_labels.c - the label names and values that series of a view carry. */
+#include "db/damage.h"
 #include "db/engine_state.h"
 
 #include "ch/alloc.h"
@@ -104,7 +105,9 @@ walk_series(label_walk_t *walk, uint32_t series)
     if (ch_series_states_touched(engine->states, series)) {
         ch_series_ref_t ref = {series, ch_series_table_name(engine->series, name_id),
                                ch_series_table_labels(engine->series, labels_id)};
-        int has = ch_view_has_points(walk->view, &ref, CH_TIME_MIN, CH_TIME_MAX);
+        int has = ch_view_forgive(
+            walk->view, ch_view_has_points(walk->view, &ref, CH_TIME_MIN, CH_TIME_MAX),
+            1);
         if (has <= 0)
             return (ch_status_t)has;
     }
@@ -126,7 +129,9 @@ walk_all(label_walk_t *walk, const ch_selector_t *selector)
     ch_engine_t *engine = walk->view->engine;
     uint32_t count = ch_series_table_count(engine->series);
     walk->labels_seen = ch_calloc(ch_series_table_labels_count(engine->series) + 1, 1);
-    ch_status_t status = CH_OK;
+    ch_status_t status = ch_view_forgive(
+        walk->view, ch_version_check_keys(walk->view->version, CH_TIME_MIN, CH_TIME_MAX),
+        CH_OK);
     if (!selector) {
         for (uint32_t series = 0; series < count && status >= 0; series++)
             status = walk_series(walk, series);

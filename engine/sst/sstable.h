@@ -66,6 +66,16 @@ ch_status_t ch_sstable_open(ch_fs_t *fs, const char *path, uint64_t file_number,
                             ch_sstable_t **sstable_out) CH_MUST_CHECK;
 void ch_sstable_destroy(ch_sstable_t **sstable);
 
+/// What stands in the place of a table that cannot be opened: `info` as somebody else tells it (the
+/// manifest). It may contain every series, and every question to it is CH_ERR_CORRUPT with `damage` as the
+/// text. Not for cursors and ch_sstable_time_from.
+ch_sstable_t *ch_sstable_new_damaged(const char *path, const ch_sstable_info_t *info,
+                                     const char *damage);
+bool ch_sstable_is_damaged(const ch_sstable_t *sstable);
+
+/// Do both tell of the same table?
+bool ch_sstable_info_equal(const ch_sstable_info_t *a, const ch_sstable_info_t *b);
+
 /// Keep the blocks it reads in this cache (before it is shared; the cache must live longer). NULL,
 /// as after opening: only the reading threads remember their last blocks.
 void ch_sstable_use_cache(ch_sstable_t *sstable, ch_block_cache_t *cache);

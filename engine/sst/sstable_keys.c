@@ -194,9 +194,10 @@ ch_sstable_keys(ch_sstable_t *sstable,
                 ch_status_t (*visit)(void *context, ch_bytes_t name, ch_bytes_t labels),
                 void *context)
 {
-    CH_ASSERT(sstable->magic == CH_TABLE_MAGIC);
+    ch_status_t status = ch_sst_check_opened(sstable);
+    if (status < 0)
+        return status;
     ch_key_walk_t *walk = ch_key_walk_new(sstable, 2 * (size_t)KEPT_BYTES);
-    ch_status_t status = CH_OK;
     for (uint32_t rank = 0; status == CH_OK && rank < sstable->info.series; rank++) {
         ch_bytes_t name, labels;
         status = ch_key_walk_to(walk, rank, &name, &labels);

@@ -17,10 +17,14 @@ typedef struct lookup {
 static ch_status_t
 lookup_begin(lookup_t *lookup, ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t labels)
 {
-    CH_ASSERT(sstable->magic == CH_TABLE_MAGIC);
     *lookup = (lookup_t){.sstable = sstable, .scratch = ch_sst_scratch_borrow()};
-    ch_status_t status =
-        ch_sst_find(sstable, lookup->scratch, name, labels, &lookup->rank);
+    ch_status_t status = ch_sst_check_opened(sstable);
+#ifdef CH_FAULT_DAMAGED_TABLE_SILENT
+    if (status < 0)
+        return CH_NOT_FOUND;
+#endif
+    if (status == CH_OK)
+        status = ch_sst_find(sstable, lookup->scratch, name, labels, &lookup->rank);
     if (status == CH_OK)
         ch_sst_blocks_of(sstable, lookup->rank, &lookup->blocks_from, &lookup->blocks_to);
     return status;

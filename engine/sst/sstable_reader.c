@@ -21,15 +21,31 @@ typedef struct footer {
     uint32_t heads, tails;
 } footer_t;
 
+/* Is it our version's footer but for the number itself? A turned bit is no newer program's work. */
+static bool
+only_version_differs(const uint8_t *footer, uint64_t offset)
+{
+    uint8_t ours[CH_SST_FOOTER_BYTES];
+    memcpy(ours, footer, sizeof ours);
+    ch_store_u32(ours + CH_SST_FOOTER_VERSION, CH_SST_VERSION);
+    uint64_t seed =
+        ch_sst_seed(ch_load_u64(ours + CH_SST_FOOTER_FILE_NUMBER), offset, CH_SST_FOOTER);
+    return ch_sst_check_holds(ours, CH_SST_FOOTER_CHECK, seed,
+                              ch_load_u32(ours + CH_SST_FOOTER_CHECK));
+}
+
 /* Magic and version: places that all versions share. */
 static ch_status_t
-check_version(const ch_sstable_t *sstable, const uint8_t *footer)
+check_version(const ch_sstable_t *sstable, const uint8_t *footer, uint64_t offset)
 {
     if (ch_load_u64(footer + CH_SST_FOOTER_MAGIC) != CH_SST_MAGIC)
         return ch_fail(CH_ERR_CORRUPT,
                        "sstable %s: not a sorted table, or its end is missing",
                        sstable->path);
     uint32_t version = ch_load_u32(footer + CH_SST_FOOTER_VERSION);
+    if (version > CH_SST_VERSION && only_version_differs(footer, offset))
+        return ch_fail(CH_ERR_CORRUPT, "sstable %s: its version number is damaged",
+                       sstable->path);
     if (version > CH_SST_VERSION)
         return ch_fail(
             CH_ERR_VERSION,
@@ -84,7 +100,7 @@ read_footer(ch_sstable_t *sstable, footer_t *footer)
         ch_fs_read_exact(sstable->file, footer->offset, bytes, sizeof bytes);
     if (status < 0)
         return status;
-    status = check_version(sstable, bytes);
+    status = check_version(sstable, bytes, footer->offset);
     if (status < 0)
         return status;
     status = take_footer(sstable, bytes, footer);
@@ -175,9 +191,45 @@ ch_sstable_destroy(ch_sstable_t **sstable_in)
     ch_sst_buffer_release(&sstable->index_stored);
     ch_sst_buffer_release(&sstable->index_unpacked);
     ch_free(sstable->path);
+    ch_free(sstable->damage);
     sstable->magic = 0;
     ch_free(sstable);
     *sstable_in = NULL;
+}
+
+ch_sstable_t *
+ch_sstable_new_damaged(const char *path, const ch_sstable_info_t *info,
+                       const char *damage)
+{
+    ch_sstable_t *sstable = ch_calloc(1, sizeof *sstable);
+    *sstable = (ch_sstable_t){.magic = CH_TABLE_MAGIC,
+                              .id = atomic_fetch_add(&openings, 1) + 1,
+                              .path = ch_strdup(path),
+                              .info = *info,
+                              .damage = ch_strdup(damage)};
+    return sstable;
+}
+
+bool
+ch_sstable_is_damaged(const ch_sstable_t *sstable)
+{
+    CH_ASSERT(sstable->magic == CH_TABLE_MAGIC);
+    return sstable->damage != NULL;
+}
+
+ch_status_t
+ch_sst_check_opened(const ch_sstable_t *sstable)
+{
+    CH_ASSERT(sstable->magic == CH_TABLE_MAGIC);
+    return sstable->damage ? ch_fail(CH_ERR_CORRUPT, "%s", sstable->damage) : CH_OK;
+}
+
+bool
+ch_sstable_info_equal(const ch_sstable_info_t *a, const ch_sstable_info_t *b)
+{
+    return a->file_bytes == b->file_bytes && a->lsn_min == b->lsn_min &&
+           a->lsn_max == b->lsn_max && a->time_min == b->time_min &&
+           a->time_max == b->time_max && a->series == b->series && a->points == b->points;
 }
 
 void
@@ -210,14 +262,15 @@ bool
 ch_sstable_may_contain(const ch_sstable_t *sstable, ch_bytes_t name, ch_bytes_t labels)
 {
     CH_ASSERT(sstable->magic == CH_TABLE_MAGIC);
-    return ch_bloom_may_contain(sstable->bloom, ch_bloom_hash(name, labels));
+    return sstable->damage ||
+           ch_bloom_may_contain(sstable->bloom, ch_bloom_hash(name, labels));
 }
 
 bool
 ch_sstable_may_contain_hash(const ch_sstable_t *sstable, uint64_t hash)
 {
     CH_ASSERT(sstable->magic == CH_TABLE_MAGIC);
-    return ch_bloom_may_contain(sstable->bloom, hash);
+    return sstable->damage || ch_bloom_may_contain(sstable->bloom, hash);
 }
 
 static ch_status_t

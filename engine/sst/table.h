@@ -28,6 +28,7 @@ struct ch_sstable {
     ch_sst_index_t index;
     ch_bloom_t *bloom;
     ch_block_cache_t *cache; /* NULL: none */
+    char *damage;            /* why nothing of it can be read; NULL: it was opened */
 };
 
 /// Which block is in some memory; table 0: none.
@@ -73,6 +74,9 @@ ch_status_t ch_sst_load(const ch_sstable_t *sstable, uint64_t offset, size_t siz
 /// Say in which file and where a failure was found; returns `status`.
 ch_status_t ch_sst_blame(const ch_sstable_t *sstable, ch_status_t status,
                          const char *what, uint64_t offset, uint64_t size);
+
+/// CH_ERR_CORRUPT of one that could not be opened.
+ch_status_t ch_sst_check_opened(const ch_sstable_t *sstable) CH_MUST_CHECK;
 
 /// Load, check and unpack a packed block.
 ch_status_t ch_sst_load_packed(const ch_sstable_t *sstable, unsigned kind,

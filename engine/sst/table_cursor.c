@@ -26,6 +26,7 @@ ch_table_cursor_new(const ch_sstable_t *sstable, int64_t first, int64_t last,
                     size_t dictionary_bytes)
 {
     CH_ASSERT(sstable->magic == CH_TABLE_MAGIC);
+    CH_ASSERT(!sstable->damage);
     ch_table_cursor_t *cursor = ch_calloc(1, sizeof *cursor);
     cursor->table = *sstable;
     cursor->table.cache = NULL;

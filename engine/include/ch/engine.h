@@ -85,7 +85,8 @@ ch_memory_plan_t ch_engine_memory_plan(uint64_t limit, uint64_t memtable_bytes,
 void ch_engine_options_init(ch_engine_options_t *options);
 
 /// Open or make a database: lock it, read manifest and tables, recover the WAL, sync what was
-/// adopted. Errors: CH_ERR_BUSY (another process has it), CH_ERR_CORRUPT (text: the exact range),
+/// adopted. A table that is damaged or missing is said in the log; what needs it is answered CH_ERR_CORRUPT.
+/// Errors: CH_ERR_BUSY (another process has it), CH_ERR_CORRUPT (text: the exact range),
 /// CH_ERR_VERSION, CH_ERR_IO, CH_ERR_NOSPACE; read_only: CH_ERR_INVALID (no data directory).
 ch_status_t ch_engine_open(const ch_engine_options_t *options,
                            ch_engine_t **engine_out) CH_MUST_CHECK;
@@ -225,6 +226,12 @@ void ch_view_set_deadline(ch_view_t *view, const ch_clock_t *clock, int64_t dead
 
 /// From now on ch_view_get reads no table: for a thread that must not wait for the disk.
 void ch_view_keep_to_memory(ch_view_t *view);
+
+/// From now on select and label walks answer although tables are damaged (CH_ERR_CORRUPT otherwise): a series
+/// may be missing, or be there without a point in range. Only for lists of names. ch_view_warning then tells
+/// of what; NULL: they were exact.
+void ch_view_list_despite_damage(ch_view_t *view);
+const char *ch_view_warning(const ch_view_t *view);
 
 /// The view as a query source; lives as long as the view.
 const ch_source_t *ch_view_source(const ch_view_t *view);
