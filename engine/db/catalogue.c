@@ -150,7 +150,7 @@ static void
 index_series(ch_engine_t *engine, uint32_t from, uint32_t to)
 {
     for (uint32_t series = from; series < to; series++)
-        ch_engine_series_born(engine, series, 0);
+        ch_roster_born(engine->roster, series, 0);
 }
 
 /* Every part has all series that a delete named: some have no points left, and lists look closer. */
@@ -175,15 +175,15 @@ load_touched(ch_engine_t *engine, ch_stream_reader_t *in)
     roaring_uint32_iterator_t at;
     roaring_init_iterator(set, &at);
     for (; at.has_value; roaring_advance_uint32_iterator(&at))
-        ch_series_states_touch(engine->states, at.current_value);
+        ch_series_states_touch(engine->roster->states, at.current_value);
     roaring_bitmap_free(set);
     return CH_OK;
 }
 
 static void
-save_touched(ch_engine_t *engine, uint32_t series, ch_stream_writer_t *out)
+save_touched(const ch_roster_t *roster, uint32_t series, ch_stream_writer_t *out)
 {
-    roaring_bitmap_t *set = ch_series_states_touched_set(engine->states, series);
+    roaring_bitmap_t *set = ch_series_states_touched_set(roster->states, series);
     (void)roaring_bitmap_run_optimize(set);
     size_t bytes = roaring_bitmap_portable_size_in_bytes(set);
     char *image = ch_alloc(bytes);
@@ -198,8 +198,8 @@ static void *
 touch(void *context)
 {
     const ch_engine_t *engine = context;
-    ch_series_table_touch(engine->series);
-    ch_label_index_touch(engine->index);
+    ch_series_table_touch(engine->roster->series);
+    ch_label_index_touch(engine->roster->index);
     return NULL;
 }
 
@@ -207,19 +207,20 @@ touch(void *context)
 static ch_status_t
 load_structures(ch_engine_t *engine, const part_t *part, ch_stream_reader_t *in)
 {
-    const ch_index_texts_t texts = {engine->series, name_text, labels_text};
+    const ch_index_texts_t texts = {engine->roster->series, name_text, labels_text};
     uint64_t series_bytes = part->to.series * sizeof(uint64_t),
              values_bytes = part->values * sizeof(uint64_t);
     if (series_bytes + values_bytes > ch_stream_left(in))
         return ch_fail(CH_ERR_CORRUPT, "its header makes no sense");
     pthread_t toucher;
-    ch_series_table_reserve(engine->series, part->to);
-    ch_label_index_reserve(engine->index, part->values);
+    ch_series_table_reserve(engine->roster->series, part->to);
+    ch_label_index_reserve(engine->roster->index, part->values);
     ch_thread_start(&toucher, "ch-touch", touch, engine);
-    ch_status_t status = ch_series_table_load(engine->series, part->from, part->to, in);
+    ch_status_t status =
+        ch_series_table_load(engine->roster->series, part->from, part->to, in);
     if (status >= 0)
-        status = ch_label_index_load(engine->index, part->to.names, part->to.labels,
-                                     part->indexed, &texts, in);
+        status = ch_label_index_load(engine->roster->index, part->to.names,
+                                     part->to.labels, part->indexed, &texts, in);
     ch_thread_join(toucher);
     return status;
 }
@@ -236,7 +237,7 @@ load_image(ch_engine_t *engine, ch_stream_reader_t *in)
         status = load_structures(engine, &part, in);
     if (status < 0)
         return status;
-    ch_series_states_add_many(engine->states, part.indexed);
+    ch_series_states_add_many(engine->roster->states, part.indexed);
     index_series(engine, part.indexed, part.to.series);
     status = load_touched(engine, in);
     if (status >= 0)
@@ -254,11 +255,11 @@ static ch_status_t
 load_added(ch_engine_t *engine, ch_stream_reader_t *in, uint64_t *end_out)
 {
     part_t part;
-    uint32_t before = ch_series_table_count(engine->series);
+    uint32_t before = ch_series_table_count(engine->roster->series);
     ch_status_t status = part_get(engine, in, KIND_ADDED, &part);
     if (status >= 0)
-        status = ch_series_table_load(engine->series, part.from, part.to, in);
-    index_series(engine, before, ch_series_table_count(engine->series));
+        status = ch_series_table_load(engine->roster->series, part.from, part.to, in);
+    index_series(engine, before, ch_series_table_count(engine->roster->series));
     if (status >= 0)
         status = load_touched(engine, in);
     if (status >= 0)
@@ -324,12 +325,8 @@ load_file(ch_engine_t *engine, const char *ending, load_t load)
 static void
 start_anew(ch_engine_t *engine)
 {
-    ch_label_index_destroy(&engine->index);
-    ch_series_table_destroy(&engine->series);
-    ch_series_states_destroy(&engine->states);
-    engine->series = ch_series_table_new();
-    engine->index = ch_label_index_new();
-    engine->states = ch_series_states_new();
+    ch_roster_release(&engine->roster);
+    engine->roster = ch_roster_new(0);
 }
 
 typedef struct file_walk {
@@ -370,8 +367,8 @@ outgrown(ch_engine_t *engine)
     return true;
 }
 
-void
-ch_catalogue_load(ch_engine_t *engine)
+static void
+load_newest(ch_engine_t *engine)
 {
     ch_catalogue_t *catalogue = &engine->catalogue;
     file_walk_t walk = {.engine = engine};
@@ -380,7 +377,7 @@ ch_catalogue_load(ch_engine_t *engine)
     ch_free(dir);
     if (status < 0 || walk.newest == 0)
         return;
-    *catalogue = (ch_catalogue_t){.number = walk.newest};
+    catalogue->number = walk.newest;
     bool whole = load_file(engine, ".image", load_image_file) == CH_OK;
     if (whole)
         catalogue->torn = load_file(engine, ".added", load_added_file) < 0;
@@ -389,7 +386,15 @@ ch_catalogue_load(ch_engine_t *engine)
         *catalogue = (ch_catalogue_t){.number = walk.newest, .torn = true};
         return;
     }
-    engine->series_loaded = ch_series_table_count(engine->series);
+    engine->series_loaded = ch_series_table_count(engine->roster->series);
+}
+
+void
+ch_catalogue_load(ch_engine_t *engine)
+{
+    load_newest(engine);
+    engine->catalogue.roster = engine->roster;
+    ch_roster_retain(engine->roster);
 }
 
 /* ---- saving ---- */
@@ -406,6 +411,7 @@ ch_catalogue_abandon(ch_engine_t *engine)
     ch_free(dir);
     return CH_OK;
 #endif
+    ch_catalogue_release(&engine->catalogue);
     engine->catalogue = (ch_catalogue_t){.abandoned = true};
     ch_status_t status = ch_fs_list(fs, dir, remove_older, &walk);
     if (status >= 0)
@@ -416,12 +422,12 @@ ch_catalogue_abandon(ch_engine_t *engine)
 
 /* The series that a batch up to `lsn` named first: they are numbered in that order. */
 static ch_series_mark_t
-mark_at(ch_engine_t *engine, uint64_t lsn)
+mark_at(const ch_roster_t *roster, uint64_t lsn)
 {
-    ch_series_mark_t mark = ch_series_table_mark(engine->series);
+    ch_series_mark_t mark = ch_series_table_mark(roster->series);
 #ifndef CH_FAULT_CATALOGUE_NOT_CUT
     while (mark.series > 0 &&
-           ch_series_states_born(engine->states, mark.series - 1) > lsn)
+           ch_series_states_born(roster->states, mark.series - 1) > lsn)
         mark.series--;
 #else
     (void)lsn;
@@ -448,20 +454,21 @@ remove_older(void *context, const char *name)
 static ch_status_t
 write_image(ch_engine_t *engine, ch_file_t *file, uint64_t number, part_t *part)
 {
-    const ch_index_texts_t texts = {engine->series, name_text, labels_text};
+    const ch_roster_t *roster = engine->catalogue.roster;
+    const ch_index_texts_t texts = {roster->series, name_text, labels_text};
     ch_stream_writer_t *out =
         ch_stream_writer_new(file, 0, stream_seed(number, KIND_IMAGE));
     /* First what the index covers, then the table: so all its texts are in the image. */
-    ch_label_index_mark_t index = ch_label_index_mark(engine->index);
-    part->to = mark_at(engine, part->lsn);
+    ch_label_index_mark_t index = ch_label_index_mark(roster->index);
+    part->to = mark_at(roster, part->lsn);
     if (index.series > part->to.series)
         index.series = part->to.series;
     part->indexed = index.series;
     part->values = index.values;
     part_put(engine, part, out);
-    ch_series_table_save(engine->series, part->from, part->to, out);
-    ch_label_index_save(engine->index, index, part->to.labels, &texts, out);
-    save_touched(engine, part->to.series, out);
+    ch_series_table_save(roster->series, part->from, part->to, out);
+    ch_label_index_save(roster->index, index, part->to.labels, &texts, out);
+    save_touched(roster, part->to.series, out);
     uint64_t end;
     ch_status_t status = ch_stream_finish(out, &end);
     ch_stream_writer_destroy(&out);
@@ -508,8 +515,11 @@ save_image(ch_engine_t *engine, uint64_t lsn)
     ch_free(temporary);
     if (status < 0)
         return status;
-    engine->catalogue = (ch_catalogue_t){
-        .number = number, .image = part.to, .saved = part.to, .lsn = lsn};
+    engine->catalogue = (ch_catalogue_t){.number = number,
+                                         .image = part.to,
+                                         .saved = part.to,
+                                         .lsn = lsn,
+                                         .roster = engine->catalogue.roster};
     return CH_OK;
 }
 
@@ -517,6 +527,7 @@ static ch_status_t
 save_added(ch_engine_t *engine, uint64_t lsn, ch_series_mark_t mark)
 {
     ch_catalogue_t *catalogue = &engine->catalogue;
+    const ch_roster_t *roster = catalogue->roster;
     part_t part = {.kind = KIND_ADDED, .lsn = lsn, .from = catalogue->saved, .to = mark};
     char *path = file_path(engine, catalogue->number, ".added");
     ch_file_t *file = NULL;
@@ -527,8 +538,8 @@ save_added(ch_engine_t *engine, uint64_t lsn, ch_series_mark_t mark)
         ch_stream_writer_t *out = ch_stream_writer_new(
             file, catalogue->added_bytes, stream_seed(catalogue->number, KIND_ADDED));
         part_put(engine, &part, out);
-        ch_series_table_save(engine->series, part.from, part.to, out);
-        save_touched(engine, part.to.series, out);
+        ch_series_table_save(roster->series, part.from, part.to, out);
+        save_touched(roster, part.to.series, out);
         status = ch_stream_finish(out, &end);
         ch_stream_writer_destroy(&out);
     }
@@ -544,16 +555,36 @@ save_added(ch_engine_t *engine, uint64_t lsn, ch_series_mark_t mark)
     return CH_OK;
 }
 
+/* The present one, but for a position before it took over: its series may be younger. Of another one than
+ * before nothing is saved yet. */
+static void
+choose_roster(ch_engine_t *engine, uint64_t lsn)
+{
+    ch_catalogue_t *catalogue = &engine->catalogue;
+    (void)pthread_mutex_lock(&engine->mutex);
+    ch_roster_t *present = ch_version_roster(engine->version);
+    bool other = present != catalogue->roster && lsn >= present->since_lsn;
+    if (other)
+        ch_roster_retain(present);
+    (void)pthread_mutex_unlock(&engine->mutex);
+    if (!other)
+        return;
+    ch_roster_release(&catalogue->roster);
+    catalogue->roster = present;
+    catalogue->torn = true;
+}
+
 static void
 save(ch_engine_t *engine, uint64_t lsn)
 {
     ch_catalogue_t *catalogue = &engine->catalogue;
-    ch_series_mark_t mark = mark_at(engine, lsn);
+    choose_roster(engine, lsn);
+    ch_series_mark_t mark = mark_at(catalogue->roster, lsn);
     uint32_t least = engine->options.catalogue_series_min;
     bool have_image = catalogue->image.series > 0 && !catalogue->torn;
     if (catalogue->abandoned)
         return;
-    if (!have_image && mark.series < least)
+    if (catalogue->number == 0 && mark.series < least)
         return;
     uint32_t since = mark.series - catalogue->image.series;
     uint32_t most = catalogue->image.series / IMAGE_GROWTH;
@@ -568,9 +599,33 @@ save(ch_engine_t *engine, uint64_t lsn)
 void
 ch_catalogue_save(ch_engine_t *engine, uint64_t lsn)
 {
-    (void)pthread_mutex_lock(&engine->catalogue_mutex);
+    if (!engine->threads_running)
+        (void)pthread_mutex_lock(&engine->catalogue_mutex);
+    else if (pthread_mutex_trylock(&engine->catalogue_mutex) != 0)
+        return; /* a whole one is being written; the next flush tells of this one too */
     save(engine, lsn);
     (void)pthread_mutex_unlock(&engine->catalogue_mutex);
+}
+
+void
+ch_catalogue_renew(ch_engine_t *engine)
+{
+    ch_catalogue_t *catalogue = &engine->catalogue;
+    (void)pthread_mutex_lock(&engine->catalogue_mutex);
+    (void)pthread_mutex_lock(&engine->mutex);
+    const ch_roster_t *present = ch_version_roster(engine->version);
+    uint64_t lsn = engine->flushed_lsn;
+    bool due = present != catalogue->roster && lsn >= present->since_lsn;
+    (void)pthread_mutex_unlock(&engine->mutex);
+    if (due)
+        save(engine, lsn);
+    (void)pthread_mutex_unlock(&engine->catalogue_mutex);
+}
+
+void
+ch_catalogue_release(ch_catalogue_t *catalogue)
+{
+    ch_roster_release(&catalogue->roster);
 }
 
 /* The additions and their name. */

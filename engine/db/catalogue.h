@@ -8,13 +8,13 @@
 ///          loudly and made anew; nothing else depends on it, so its failures stop nothing.
 /// Empty    it also knows which series deletes may have emptied. Once a merge has ended such a delete
 ///          nothing else knows: so before that, it is settled.
-/// Threads  load: while opening. save: the flusher (close: the writer). settle: the compactor. The
-///          engine's catalogue_mutex lets one at a time.
+/// Threads  load: while opening. save: the flusher (close: the writer). settle: the compactor. renew: the
+///          sweeper. The engine's catalogue_mutex lets one at a time.
 #ifndef CH_DB_CATALOGUE_H
 #define CH_DB_CATALOGUE_H
 
 #include "ch/status.h"
-#include "mem/series_table.h"
+#include "db/roster.h"
 
 struct ch_engine;
 
@@ -26,6 +26,7 @@ typedef struct ch_catalogue {
     uint64_t added_bytes;   /* whole parts in the file of additions */
     bool torn;              /* something else follows them: only a new image helps */
     bool abandoned;         /* until the next start there is none */
+    ch_roster_t *roster;    /* whose series, by whose ids */
 } ch_catalogue_t;
 
 /// Fill series table, label index and states. Tables with lsn_max <= catalogue.lsn need not be asked
@@ -36,9 +37,14 @@ void ch_catalogue_load(struct ch_engine *engine);
 /// have them must not cover it. Series table and index stay as they are. < 0: it may still be there.
 ch_status_t ch_catalogue_abandon(struct ch_engine *engine) CH_MUST_CHECK;
 
+void ch_catalogue_release(ch_catalogue_t *catalogue);
+
 /// The tables up to `lsn` are installed and everything up to there is durable: note which series they
 /// have. Small when few came.
 void ch_catalogue_save(struct ch_engine *engine, uint64_t lsn);
+
+/// Sweeper: write it anew if it is not of the present roster and everything that one took over is flushed.
+void ch_catalogue_renew(struct ch_engine *engine);
 
 /// Make what it says of series up to `lsn`, which is flushed, survive a power loss; nothing to do where
 /// there is none. < 0: it may not.

@@ -195,6 +195,14 @@ pace(void *context, uint64_t bytes)
 
 /* ---- deletes ---- */
 
+/* As the version's deletes number it. */
+static uint32_t
+find_series(const compaction_t *compaction, ch_bytes_t name, ch_bytes_t labels)
+{
+    return ch_series_table_find(ch_version_roster(compaction->version)->series, name,
+                                labels);
+}
+
 /* Do some that the input lacks concern the series in [first, last]? They are gathered. */
 static bool
 touches(void *context, size_t input, ch_bytes_t name, ch_bytes_t labels, int64_t first,
@@ -202,7 +210,7 @@ touches(void *context, size_t input, ch_bytes_t name, ch_bytes_t labels, int64_t
 {
     compaction_t *compaction = context;
     const ch_table_t *table = input_of(compaction, compaction->input_places[input]);
-    uint32_t series = ch_series_table_find(compaction->engine->series, name, labels);
+    uint32_t series = find_series(compaction, name, labels);
     return series != CH_SERIES_NONE &&
            ch_tombstones_gather(compaction->version->tombstones, series,
                                 table->erased_lsn, compaction->version->flushed_lsn,
@@ -216,7 +224,7 @@ filter(void *context, size_t input, ch_bytes_t name, ch_bytes_t labels,
 {
     compaction_t *compaction = context;
     const ch_table_t *table = input_of(compaction, compaction->input_places[input]);
-    uint32_t series = ch_series_table_find(compaction->engine->series, name, labels);
+    uint32_t series = find_series(compaction, name, labels);
     ch_tombstones_filter(compaction->version->tombstones, series, table->erased_lsn,
                          compaction->version->flushed_lsn, &compaction->erasures, points);
 }
@@ -509,6 +517,22 @@ check_room(const compaction_t *compaction)
     return ch_fail(CH_ERR_NOSPACE, "compaction: too little room for a merge");
 }
 
+/* Series that deletes took. A merge without any only joins tables that have the same ones. */
+static void
+note_gone(const compaction_t *compaction)
+{
+    uint64_t before = 0, after = 0;
+    bool deletes = false;
+    for (size_t i = 0; i < compaction->plan.input_count; i++) {
+        before += ch_sstable_info(input_of(compaction, i)->sstable)->series;
+        deletes |= compaction->tables[compaction->plan.inputs[i]].lacks_deletes;
+    }
+    for (size_t i = 0; i < compaction->output_count; i++)
+        after += compaction->outputs[i].table.info.series;
+    if (deletes && before > after)
+        ch_sweep_note_gone(compaction->engine, before - after);
+}
+
 static ch_status_t
 merge_and_install(compaction_t *compaction)
 {
@@ -524,6 +548,7 @@ merge_and_install(compaction_t *compaction)
         status = replace_tables(compaction);
     if (status != CH_OK)
         return status;
+    note_gone(compaction);
     count_merge(compaction, started);
     return CH_OK;
 }

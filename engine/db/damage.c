@@ -52,10 +52,10 @@ intern_key(void *context, ch_bytes_t name, ch_bytes_t labels)
     ch_engine_t *engine = context;
     bool born = false;
     uint32_t series = ch_series_table_intern(
-        engine->series, ch_series_table_intern_name(engine->series, name),
-        ch_series_table_intern_labels(engine->series, labels), &born);
+        engine->roster->series, ch_series_table_intern_name(engine->roster->series, name),
+        ch_series_table_intern_labels(engine->roster->series, labels), &born);
     if (born)
-        ch_engine_series_born(engine, series, 0);
+        ch_roster_born(engine->roster, series, 0);
     return CH_OK;
 }
 

@@ -40,6 +40,7 @@ ch_engine_options_init(ch_engine_options_t *options)
         .compaction_windows_ns = {2 * HOUR_NS, 24 * HOUR_NS, 7 * 24 * HOUR_NS},
         .memory_limit = 1ull << 30,
         .catalogue_series_min = 10000,
+        .sweep_series_min = 1000,
         .limits = ch_limits_default(),
     };
 }
@@ -84,9 +85,10 @@ open_tables(ch_engine_t *engine)
     for (; count < state->table_count && status >= 0; count++)
         status = ch_engine_open_listed(engine, &state->tables[count], &tables[count]);
     if (status >= 0) {
-        ch_series_states_begin_flush(engine->states, state->flushed_lsn);
+        ch_series_states_begin_flush(engine->roster->states, state->flushed_lsn);
         engine->active = ch_memtable_new(engine->arenas, state->flushed_lsn + 1);
-        ch_shared_memtable_t *active = ch_shared_memtable_new(engine->active);
+        ch_shared_memtable_t *active =
+            ch_shared_memtable_new(engine->active, engine->roster);
         engine->version = ch_version_new(state->flushed_lsn, tables, count, NULL, active,
                                          NULL, state->flushed_lsn);
         ch_shared_memtable_release(&active);
@@ -307,7 +309,7 @@ recover(ch_engine_t *engine)
     ch_log(engine->options.log, CH_LOG_INFO, "engine", "open",
            "tables=%zu series=%u from_catalogue=%u lsn=%" PRIu64 " replayed=%" PRIu64
            " took_ms=%" PRId64,
-           state->table_count, ch_series_table_count(engine->series),
+           state->table_count, ch_series_table_count(engine->roster->series),
            engine->series_loaded, ch_wal_durable_lsn(engine->wal),
            engine->recovered_records, engine->recovery_ns / 1000000);
     return CH_OK;
@@ -398,18 +400,18 @@ ch_engine_open(const ch_engine_options_t *options, ch_engine_t **engine_out)
     engine->wal_path = ch_engine_path(engine->path, "wal");
     engine->sst_path = ch_engine_path(engine->path, "sst");
     engine->arenas = ch_arena_pool_new();
-    engine->series = ch_series_table_new();
-    engine->index = ch_label_index_new();
-    engine->states = ch_series_states_new();
+    engine->roster = ch_roster_new(0);
     engine->sessions = ch_session_map_new();
     engine->memory = ch_engine_memory_plan(options->memory_limit, options->memtable_bytes,
                                            options->wal_window_bytes);
     engine->cache = ch_block_cache_new(options->memory_limit / 4);
     init_sync(engine);
+    ch_sweep_init(engine);
     ch_status_t status = ch_retention_init(&engine->retention, &options->retention);
     if (status >= 0)
         status = options->read_only ? recover_read_only(engine) : recover(engine);
     if (status >= 0 && !options->read_only) {
+        ch_sweep_start(engine);
         ch_engine_memory_fit(engine);
         ch_engine_threads_start(engine);
     }
@@ -431,9 +433,9 @@ ch_engine_destroy(ch_engine_t **engine)
     ch_block_cache_destroy(&gone->cache);
     ch_wal_destroy(&gone->wal);
     ch_manifest_destroy(&gone->manifest);
-    ch_label_index_destroy(&gone->index);
-    ch_series_table_destroy(&gone->series);
-    ch_series_states_destroy(&gone->states);
+    ch_sweep_release(gone);
+    ch_catalogue_release(&gone->catalogue);
+    ch_roster_release(&gone->roster);
     ch_session_map_destroy(&gone->sessions);
     ch_arena_pool_destroy(&gone->arenas);
     drop_directories(gone);
@@ -579,6 +581,8 @@ ch_engine_work(ch_engine_t *engine)
         status = ch_compactor_step(engine);
         if (status == CH_ERR_NOSPACE) /* given up: nobody but space waits for it */
             status = CH_OK;
+        if (status >= 0 && !engine->closed && ch_sweep_step(engine) == CH_OK)
+            status = ch_engine_flush_immutable(engine);
     }
     ch_engine_try_resume(engine);
     return status < 0 ? status : CH_OK;

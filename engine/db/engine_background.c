@@ -308,6 +308,7 @@ ch_engine_threads_start(ch_engine_t *engine)
     ch_thread_start(&engine->syncer, "ch-syncer", syncer_run, engine);
     ch_thread_start(&engine->flusher, "ch-flusher", flusher_run, engine);
     ch_thread_start(&engine->compactor_thread, "ch-compactor", ch_compactor_run, engine);
+    ch_thread_start(&engine->sweeper, "ch-sweeper", ch_sweep_run, engine);
 }
 
 void
@@ -322,8 +323,10 @@ ch_engine_threads_stop(ch_engine_t *engine)
     (void)pthread_cond_broadcast(&engine->compact_wanted);
     (void)pthread_cond_broadcast(&engine->moved);
     (void)pthread_mutex_unlock(&engine->mutex);
+    ch_sweep_stop(engine);
     ch_thread_join(engine->syncer);
     ch_thread_join(engine->flusher);
     ch_thread_join(engine->compactor_thread);
+    ch_thread_join(engine->sweeper);
     engine->threads_running = false;
 }

@@ -38,17 +38,19 @@ ch_engine_add_tombstone(ch_engine_t *engine, ch_tombstone_t *tombstone)
     (void)pthread_mutex_unlock(&engine->mutex);
     ch_tombstones_release(&set);
     ch_version_release(&old);
-    erase_walk_t walk = {engine->states, {text->lsn, text->what.start, text->what.end}};
-    ch_series_states_begin_delete(engine->states, text->lsn);
+    erase_walk_t walk = {engine->roster->states,
+                         {text->lsn, text->what.start, text->what.end}};
+    ch_series_states_begin_delete(engine->roster->states, text->lsn);
     ch_tombstone_visit(tombstone, erase_newest, &walk);
+    ch_sweep_note_delete(engine, tombstone);
 }
 
 ch_status_t
 ch_engine_recover_tombstone(ch_engine_t *engine, const ch_tombstone_text_t *text)
 {
     ch_tombstone_t *tombstone = NULL;
-    ch_status_t status =
-        ch_tombstone_new(text, true, engine->index, engine->series, &tombstone);
+    ch_status_t status = ch_tombstone_new(text, true, engine->roster->index,
+                                          engine->roster->series, &tombstone);
     if (status < 0)
         return status;
     ch_engine_add_tombstone(engine, tombstone);
@@ -157,8 +159,8 @@ delete_taken(ch_engine_t *engine, const ch_delete_t *delete, ch_delete_result_t 
         .lsn = ch_wal_appended_lsn(engine->wal) + 1,
         .what = {.selector = delete->match, .start = delete->start, .end = delete->end}};
     ch_tombstone_t *tombstone = NULL;
-    ch_status_t status =
-        ch_tombstone_new(&text, false, engine->index, engine->series, &tombstone);
+    ch_status_t status = ch_tombstone_new(&text, false, engine->roster->index,
+                                          engine->roster->series, &tombstone);
     if (status < 0)
         return status;
     bool nothing =
@@ -213,7 +215,8 @@ ch_engine_log_retention(ch_engine_t *engine, const ch_tombstone_text_t *text,
     ch_tombstone_t *tombstone = NULL;
     ch_status_t status = check_room(engine);
     if (status >= 0)
-        status = ch_tombstone_new(text, false, engine->index, engine->series, &tombstone);
+        status = ch_tombstone_new(text, false, engine->roster->index,
+                                  engine->roster->series, &tombstone);
     if (status < 0)
         return status;
     *series_out = ch_tombstone_series_count(tombstone);

@@ -34,10 +34,11 @@ translate_dictionary(recovery_t *recovery, const ch_wal_record_t *record,
         bool born = false;
         ch_wal_dictionary_series(dictionary, local, &name, &labels);
         uint32_t series = ch_series_table_intern(
-            engine->series, ch_series_table_intern_name(engine->series, name),
-            ch_series_table_intern_labels(engine->series, labels), &born);
+            engine->roster->series,
+            ch_series_table_intern_name(engine->roster->series, name),
+            ch_series_table_intern_labels(engine->roster->series, labels), &born);
         if (born)
-            ch_engine_series_born(engine, series, record->lsn);
+            ch_roster_born(engine->roster, series, record->lsn);
         recovery->global[local] = series;
     }
     recovery->global_count = count;
@@ -105,30 +106,36 @@ recover_record(void *context, const ch_wal_record_t *record,
 static void
 touch_empty_series(ch_engine_t *engine, uint32_t first)
 {
-    uint32_t count = ch_series_table_count(engine->series);
+    uint32_t count = ch_series_table_count(engine->roster->series);
     int64_t min, max;
     for (uint32_t series = first; series < count; series++)
         if (!ch_memtable_time_range(engine->active, series, &min, &max))
-            ch_series_states_touch(engine->states, series);
+            ch_series_states_touch(engine->roster->states, series);
+}
+
+static const ch_series_table_t *
+present_table(const void *context)
+{
+    return ((const ch_engine_t *)context)->roster->series;
 }
 
 static void
 name_series(void *context, uint32_t series, uint32_t *name_id_out,
             uint32_t *labels_id_out)
 {
-    ch_series_table_get(context, series, name_id_out, labels_id_out);
+    ch_series_table_get(present_table(context), series, name_id_out, labels_id_out);
 }
 
 static ch_bytes_t
 name_text(void *context, uint32_t name_id)
 {
-    return ch_series_table_name(context, name_id);
+    return ch_series_table_name(present_table(context), name_id);
 }
 
 static ch_bytes_t
 labels_text(void *context, uint32_t labels_id)
 {
-    return ch_series_table_labels(context, labels_id);
+    return ch_series_table_labels(present_table(context), labels_id);
 }
 
 ch_status_t
@@ -152,14 +159,14 @@ ch_engine_open_wal(ch_engine_t *engine)
                                 : CH_ENGINE_ZERO_AHEAD_BYTES,
     };
     recovery_t recovery = {.engine = engine};
-    uint32_t first_series = ch_series_table_count(engine->series);
+    uint32_t first_series = ch_series_table_count(engine->roster->series);
     ch_status_t status =
         ch_wal_open(&wal, state->flushed_lsn, recover_record, &recovery, &engine->wal);
     ch_free(recovery.global);
     if (status < 0)
         return status;
     touch_empty_series(engine, first_series);
-    ch_wal_namer_t namer = {engine->series, name_series, name_text, labels_text};
+    ch_wal_namer_t namer = {engine, name_series, name_text, labels_text};
     ch_wal_set_namer(engine->wal, &namer);
     return CH_OK;
 }

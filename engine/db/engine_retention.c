@@ -162,6 +162,7 @@ ch_engine_retain(ch_engine_t *engine)
     ch_retention_t *retention = &engine->retention;
     const ch_retention_options_t *options = &retention->options;
     int64_t now = ch_clock_monotonic_ns(engine->options.clock);
+    (void)ch_sweep_switch(engine);
     if (options->age_ns == 0 && options->bytes == 0 && options->rule_count == 0)
         return CH_NOT_FOUND;
     if (now < retention->next_run_ns)
@@ -178,7 +179,7 @@ ch_engine_retain(ch_engine_t *engine)
 /* ---- whole tables ---- */
 
 typedef struct membership {
-    ch_engine_t *engine;
+    ch_series_table_t *series; /* as the delete numbers them */
     const ch_tombstone_t *tombstone;
 } membership_t;
 
@@ -189,7 +190,7 @@ is_named(void *context, ch_bytes_t name, ch_bytes_t labels)
 #ifdef CH_FAULT_RETENTION_DROPS_OTHERS
     return CH_OK;
 #endif
-    uint32_t series = ch_series_table_find(membership->engine->series, name, labels);
+    uint32_t series = ch_series_table_find(membership->series, name, labels);
     return series != CH_SERIES_NONE && ch_tombstone_names(membership->tombstone, series)
                ? CH_OK
                : CH_END;
@@ -205,8 +206,8 @@ takes_all(const ch_tombstone_text_t *text)
 
 /* 1, 0, or < 0. Deletes at or below `above_lsn` were looked at before. */
 static int
-nothing_left(ch_engine_t *engine, const ch_version_t *version, const ch_table_t *table,
-             uint64_t above_lsn, uint64_t durable_lsn)
+nothing_left(const ch_version_t *version, const ch_table_t *table, uint64_t above_lsn,
+             uint64_t durable_lsn)
 {
     const ch_sstable_info_t *info = ch_sstable_info(table->sstable);
     const ch_tombstones_t *set = version->tombstones;
@@ -221,7 +222,7 @@ nothing_left(ch_engine_t *engine, const ch_version_t *version, const ch_table_t 
             return 1;
         if (ch_sstable_is_damaged(table->sstable) || table->keys_unknown)
             continue;
-        membership_t membership = {engine, set->items[i]};
+        membership_t membership = {ch_version_roster(version)->series, set->items[i]};
         ch_status_t status = ch_sstable_keys(table->sstable, is_named, &membership);
         if (status != CH_END)
             return status < 0 ? status : 1;
@@ -287,15 +288,16 @@ drop(ch_engine_t *engine, const ch_version_t *version, uint64_t durable_lsn)
 {
     uint64_t *numbers = ch_calloc(version->table_count + 1, sizeof *numbers);
     bool *goes = ch_calloc(version->table_count + 1, sizeof *goes);
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, series = 0;
     size_t count = 0;
     ch_status_t status = CH_OK;
     for (size_t i = 0; i < version->table_count; i++) {
         const ch_sstable_info_t *info = ch_sstable_info(version->tables[i]->sstable);
-        goes[i] = nothing_left(engine, version, version->tables[i],
-                               engine->retention.dropped_lsn, durable_lsn) == 1 &&
+        goes[i] = nothing_left(version, version->tables[i], engine->retention.dropped_lsn,
+                               durable_lsn) == 1 &&
                   lives(engine, version->tables[i]);
         bytes += goes[i] ? info->file_bytes : 0;
+        series += goes[i] ? info->series : 0;
         if (goes[i])
             numbers[count++] = info->file_number;
     }
@@ -303,6 +305,7 @@ drop(ch_engine_t *engine, const ch_version_t *version, uint64_t durable_lsn)
         status = remove_from_manifest(engine, numbers, count, version->flushed_lsn);
     if (count && status >= 0) {
         remove_tables(engine, goes, version);
+        ch_sweep_note_gone(engine, series);
         ch_engine_count(&engine->counters.tables_dropped, count);
         ch_log(engine->options.log, CH_LOG_INFO, "engine", "tables_dropped",
                "tables=%zu bytes=%" PRIu64, count, bytes);

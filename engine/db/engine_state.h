@@ -1,8 +1,8 @@
 /// The engine's insides, shared by the files of db/ and by nobody else.
 ///
 /// Threads   W the writer (append, refuse, flush request, seal, close), S the syncer, F the
-///           flusher, C the compactor, R readers. With background_threads = 0 the writer plays S, F
-///           and C. Tables join and leave by F and C.
+///           flusher, C the compactor, SW the sweeper (series_sweep.h), R readers. With
+///           background_threads = 0 the writer plays S, F, C and SW. Tables join and leave by F and C.
 /// Locks     `mutex` guards what is marked [m]; it is never held during I/O.
 ///           `sessions_mutex` guards the session map. `wal_commit_mutex` lets one thread at a time
 ///           commit, seal or retire. `manifest_mutex` lets one edit happen at a time; it is held
@@ -21,12 +21,11 @@
 #include "db/manifest.h"
 #include "db/memory.h"
 #include "db/retention.h"
-#include "db/series_state.h"
+#include "db/roster.h"
+#include "db/series_sweep.h"
 #include "db/session.h"
 #include "db/version.h"
-#include "index/label_index.h"
 #include "mem/arena.h"
-#include "mem/series_table.h"
 #include "os/thread.h"
 #include "wal/wal.h"
 
@@ -58,15 +57,14 @@ struct ch_engine {
     ch_wal_t *wal;
     ch_manifest_t *manifest; /* under manifest_mutex (open and close: the writer) */
     ch_arena_pool_t *arenas;
-    ch_series_table_t *series;
-    ch_label_index_t *index;
-    ch_series_states_t *states;
+    ch_roster_t *roster;     /* W: the present one; others go by the version they pin */
     ch_block_cache_t *cache; /* of all tables' blocks; outlives every version */
     ch_memory_plan_t memory;
     uint64_t cache_budget;    /* W */
     uint64_t tables_memory;   /* W: as of the last fit */
     uint32_t fitted_series;   /* W */
     uint64_t nameless_series; /* W: brought by batches without identity */
+    uint64_t fitted_beside;   /* W: memory of a sweep, as of the last fit */
 
     ch_memtable_t *active; /* W: the version's active memtable */
 
@@ -103,10 +101,12 @@ struct ch_engine {
     char failure[256]; /* written once before `failed` */
 
     ch_catalogue_t catalogue; /* under catalogue_mutex */
+    ch_sweep_t sweep;
     uint64_t reserve_bytes;
-    uint64_t next_file;   /* atomic: ch_engine_new_file */
-    uint64_t flush_file;  /* F: number of the flush at hand; 0: none yet */
-    ch_key_order_t order; /* F */
+    uint64_t next_file;        /* atomic: ch_engine_new_file */
+    uint64_t flush_file;       /* F: number of the flush at hand; 0: none yet */
+    ch_key_order_t order;      /* F */
+    uint64_t order_generation; /* F: of the roster that it sorts */
 
     uint32_t *ids; /* W: series ids of the batch at hand */
     size_t ids_capacity;
@@ -116,7 +116,7 @@ struct ch_engine {
 
     ch_retention_t retention; /* W, but for what it says of drops */
 
-    pthread_t syncer, flusher, compactor_thread;
+    pthread_t syncer, flusher, compactor_thread, sweeper;
     bool threads_running;
     ch_engine_counters_t counters; /* relaxed atomics */
     uint64_t recovered_records;
@@ -193,9 +193,6 @@ ch_status_t ch_view_forgive(ch_view_t *view, ch_status_t status, ch_status_t ins
 /// Errors: those of ch_wal_open.
 ch_status_t ch_engine_open_wal(ch_engine_t *engine) CH_MUST_CHECK;
 
-/// Register a series id that was just made.
-void ch_engine_series_born(ch_engine_t *engine, uint32_t series, uint64_t lsn);
-
 /// One commit of the WAL; handles a full disk and failures. CH_NOT_FOUND: nothing was pending.
 ch_status_t ch_engine_commit(ch_engine_t *engine);
 
@@ -204,6 +201,15 @@ ch_status_t ch_engine_prepare_log(ch_engine_t *engine);
 
 /// Make the active memtable immutable when it is due and none is being flushed. True if it did.
 bool ch_engine_switch(ch_engine_t *engine, bool force);
+
+/// Writer, holding `mutex`, without an immutable memtable: a new one takes the active one's place, which
+/// becomes immutable if it has records (up to `last`). Its ids, and those in `tombstones`, are of
+/// `roster`. Returns the version before; the caller releases it.
+ch_version_t *ch_engine_next_memtable(ch_engine_t *engine, ch_roster_t *roster,
+                                      ch_tombstones_t *tombstones, uint64_t last);
+
+/// Writer: go on under the ids of this roster. Takes a reference.
+void ch_engine_use_roster(ch_engine_t *engine, ch_roster_t *roster);
 
 /// Write the immutable memtable as a table and install it. CH_NOT_FOUND: there is none.
 ch_status_t ch_engine_flush_immutable(ch_engine_t *engine);

@@ -12,6 +12,7 @@ typedef struct snapshot {
     uint64_t level_tables[CH_COMPACTION_LEVELS];
     ch_block_cache_stats_t cache;
     ch_memory_use_t memory;
+    uint64_t series, series_bytes, index_bytes;
     bool held;
 } snapshot_t;
 
@@ -27,6 +28,10 @@ take_version(ch_engine_t *engine, snapshot_t *snapshot)
     snapshot->memtable_points = ch_memtable_points(version->active->memtable);
     if (version->immutable)
         snapshot->immutable_points = ch_memtable_points(version->immutable->memtable);
+    const ch_roster_t *roster = ch_version_roster(version);
+    snapshot->series = ch_series_table_count(roster->series);
+    snapshot->series_bytes = ch_series_table_bytes(roster->series);
+    snapshot->index_bytes = ch_label_index_bytes(roster->index);
     snapshot->tables = version->table_count;
     if (version->tombstones)
         snapshot->tombstones = version->tombstones->count;
@@ -86,8 +91,11 @@ ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_
         {"engine.rejects", "identified batches refused since the start", "",
          COUNTER(rejects)},
         {"engine.held", "batches dropped while the disk was full", "", COUNTER(held)},
-        {"engine.series", "series known", "series",
-         (double)ch_series_table_count(engine->series)},
+        {"engine.series", "series known", "series", (double)now.series},
+        {"engine.series_sweeps", "sweeps of series without points since the start", "",
+         (double)__atomic_load_n(&engine->sweep.sweeps, __ATOMIC_RELAXED)},
+        {"engine.series_swept", "series that they took", "series",
+         (double)__atomic_load_n(&engine->sweep.dropped, __ATOMIC_RELAXED)},
         {"engine.series_loaded", "series that the last start read from the catalogue",
          "series", (double)engine->series_loaded},
         {"engine.series_refused",
@@ -101,10 +109,9 @@ ch_engine_stats(ch_engine_t *engine, void (*visit)(void *context, const ch_stat_
          COUNTER(producers_refused)},
         {"index.regex_given_up", "matches of regexes that took too many steps", "",
          (double)ch_regex_given_up()},
-        {"engine.series_bytes", "memory of keys", "bytes",
-         (double)ch_series_table_bytes(engine->series)},
+        {"engine.series_bytes", "memory of keys", "bytes", (double)now.series_bytes},
         {"engine.index_bytes", "memory of the label index", "bytes",
-         (double)ch_label_index_bytes(engine->index)},
+         (double)now.index_bytes},
         {"engine.disk_full", "1 while writes wait for room on the disk", "", now.held},
         {"memory.limit", "engine.memory_limit", "bytes",
          (double)engine->options.memory_limit},

@@ -11,24 +11,14 @@
 
 #include <stdio.h>
 
-void
-ch_engine_series_born(ch_engine_t *engine, uint32_t series, uint64_t lsn)
-{
-    uint32_t name_id, labels_id;
-    ch_series_table_get(engine->series, series, &name_id, &labels_id);
-    ch_series_states_add(engine->states, series, lsn);
-    ch_label_index_add(engine->index, series, name_id,
-                       ch_series_table_name(engine->series, name_id), labels_id,
-                       ch_series_table_labels(engine->series, labels_id));
-}
-
 static uint32_t
 intern_cell(ch_engine_t *engine, uint32_t name_id, uint32_t labels_id, uint64_t lsn)
 {
     bool born = false;
-    uint32_t series = ch_series_table_intern(engine->series, name_id, labels_id, &born);
+    uint32_t series =
+        ch_series_table_intern(engine->roster->series, name_id, labels_id, &born);
     if (born)
-        ch_engine_series_born(engine, series, lsn);
+        ch_roster_born(engine->roster, series, lsn);
     return series;
 }
 
@@ -42,7 +32,7 @@ table_names(ch_engine_t *engine, const ch_batch_block_t *block)
     }
     for (uint32_t j = 0; j < block->fields; j++)
         engine->name_ids[j] =
-            ch_series_table_intern_name(engine->series, block->names[j]);
+            ch_series_table_intern_name(engine->roster->series, block->names[j]);
     return engine->name_ids;
 }
 
@@ -60,7 +50,7 @@ intern_table(ch_engine_t *engine, const ch_batch_block_t *block, uint64_t lsn,
     const uint32_t *names = table_names(engine, block);
     for (uint32_t i = 0; i < block->rows; i++) {
         uint32_t labels_id =
-            ch_series_table_intern_labels(engine->series, block->labels[i]);
+            ch_series_table_intern_labels(engine->roster->series, block->labels[i]);
         for (uint32_t j = 0; j < block->fields; j++)
             *ids++ = cell_is_empty(block, i, j)
                          ? CH_SERIES_NONE
@@ -102,9 +92,10 @@ intern_block(ch_engine_t *engine, const ch_batch_block_t *block, uint64_t lsn,
     }
     size_t cells = ch_batch_block_cells(block);
     for (size_t i = 0; i < cells; i++) {
-        uint32_t name_id = ch_series_table_intern_name(engine->series, block->names[i]);
+        uint32_t name_id =
+            ch_series_table_intern_name(engine->roster->series, block->names[i]);
         uint32_t labels_id =
-            ch_series_table_intern_labels(engine->series, block->labels[i]);
+            ch_series_table_intern_labels(engine->roster->series, block->labels[i]);
         ids[i] = intern_cell(engine, name_id, labels_id, lsn);
     }
 }
@@ -160,10 +151,11 @@ ch_engine_apply(ch_engine_t *engine, const ch_batch_t *batch, uint64_t lsn)
 static bool
 series_exists(ch_engine_t *engine, ch_bytes_t name, ch_bytes_t labels)
 {
-    uint32_t name_id = ch_series_table_peek_name(engine->series, name);
-    uint32_t labels_id = ch_series_table_peek_labels(engine->series, labels);
+    uint32_t name_id = ch_series_table_peek_name(engine->roster->series, name);
+    uint32_t labels_id = ch_series_table_peek_labels(engine->roster->series, labels);
     return name_id != CH_SERIES_NONE && labels_id != CH_SERIES_NONE &&
-           ch_series_table_peek(engine->series, name_id, labels_id) != CH_SERIES_NONE;
+           ch_series_table_peek(engine->roster->series, name_id, labels_id) !=
+               CH_SERIES_NONE;
 }
 
 typedef struct new_series {
@@ -180,7 +172,7 @@ count_cell(ch_engine_t *engine, ch_bytes_t name, ch_bytes_t labels, int64_t poin
     if (!series_exists(engine, name, labels)) {
         if (count->cells++ == 0)
             count->first = count->points;
-        if (ch_series_table_peek_labels(engine->series, labels) == CH_SERIES_NONE)
+        if (ch_series_table_peek_labels(engine->roster->series, labels) == CH_SERIES_NONE)
             count->bytes += labels.size;
     }
     count->points += points;
@@ -241,7 +233,8 @@ refuse_own_series(ch_engine_t *engine, uint64_t limit, ch_reject_t *reject)
 static bool
 over_series_limit(ch_engine_t *engine, const ch_batch_t *batch, ch_reject_t *reject)
 {
-    uint64_t count = ch_series_table_count(engine->series), cells = batch_cells(batch);
+    uint64_t count = ch_series_table_count(engine->roster->series),
+             cells = batch_cells(batch);
     uint64_t limit = engine->options.limits.series;
     uint64_t own = series_brought(engine, &batch->identity);
     uint64_t own_limit = engine->options.limits.producer_series;
@@ -375,14 +368,15 @@ append_points(ch_engine_t *engine, const ch_batch_t *batch, ch_append_result_t *
 {
     int64_t time = ch_clock_wall_ns(engine->options.clock);
     uint64_t lsn = ch_wal_appended_lsn(engine->wal) + 1;
-    (void)ch_engine_switch(engine, too_many_segments(engine, lsn));
-    uint32_t series_before = ch_series_table_count(engine->series);
+    if (!ch_sweep_switch(engine))
+        (void)ch_engine_switch(engine, too_many_segments(engine, lsn));
+    uint32_t series_before = ch_series_table_count(engine->roster->series);
     (void)ch_engine_intern(engine, batch, lsn);
     ch_engine_memory_fit(engine);
     ch_engine_apply(engine, batch, lsn);
     ch_engine_consume(engine, &batch->identity, lsn, time, NULL);
     note_series_brought(engine, &batch->identity,
-                        ch_series_table_count(engine->series) - series_before);
+                        ch_series_table_count(engine->roster->series) - series_before);
     result->lsn = lsn;
     ch_status_t status = ch_wal_append_batch(engine->wal, batch, engine->ids, time, &lsn);
     if (status < 0) { /* applied, but never visible: the durable lsn cannot reach it */
@@ -472,6 +466,41 @@ ch_engine_ready(ch_engine_t *engine)
     return (!flushing && !stalled) || held || ch_engine_failed(engine);
 }
 
+ch_version_t *
+ch_engine_next_memtable(ch_engine_t *engine, ch_roster_t *roster,
+                        ch_tombstones_t *tombstones, uint64_t last)
+{
+    ch_version_t *old = engine->version;
+    bool flush = last > engine->immutable_lsn;
+    engine->active = ch_memtable_new(engine->arenas, last + 1);
+    ch_shared_memtable_t *fresh = ch_shared_memtable_new(engine->active, roster);
+    engine->version = ch_version_new(old->flushed_lsn, old->tables, old->table_count,
+                                     flush ? old->active : NULL, fresh, tombstones,
+                                     ch_wal_durable_lsn(engine->wal));
+    ch_shared_memtable_release(&fresh);
+    if (!flush)
+        return old;
+    engine->immutable_lsn = last;
+    ch_text_reset(&engine->immutable_sessions);
+    (void)pthread_mutex_lock(&engine->sessions_mutex);
+    ch_session_map_capture(engine->sessions, false, &engine->immutable_sessions);
+    (void)pthread_mutex_unlock(&engine->sessions_mutex);
+    (void)pthread_cond_signal(&engine->flush_wanted);
+    return old;
+}
+
+void
+ch_engine_use_roster(ch_engine_t *engine, ch_roster_t *roster)
+{
+    ch_roster_t *before = engine->roster;
+    ch_roster_retain(roster);
+    engine->roster = roster;
+    engine->fitted_series = 0;
+    if (engine->wal)
+        ch_wal_renumber(engine->wal);
+    ch_roster_release(&before);
+}
+
 bool
 ch_engine_switch(ch_engine_t *engine, bool force)
 {
@@ -482,21 +511,9 @@ ch_engine_switch(ch_engine_t *engine, bool force)
         return false; /* no record since the last switch; one without points counts */
     ch_version_t *old = NULL;
     (void)pthread_mutex_lock(&engine->mutex);
-    if (!engine->version->immutable) {
-        old = engine->version;
-        engine->active = ch_memtable_new(engine->arenas, last + 1);
-        ch_shared_memtable_t *fresh = ch_shared_memtable_new(engine->active);
-        engine->version =
-            ch_version_new(old->flushed_lsn, old->tables, old->table_count, old->active,
-                           fresh, old->tombstones, ch_wal_durable_lsn(engine->wal));
-        ch_shared_memtable_release(&fresh);
-        engine->immutable_lsn = last;
-        ch_text_reset(&engine->immutable_sessions);
-        (void)pthread_mutex_lock(&engine->sessions_mutex);
-        ch_session_map_capture(engine->sessions, false, &engine->immutable_sessions);
-        (void)pthread_mutex_unlock(&engine->sessions_mutex);
-        (void)pthread_cond_signal(&engine->flush_wanted);
-    }
+    if (!engine->version->immutable)
+        old = ch_engine_next_memtable(engine, engine->roster, engine->version->tombstones,
+                                      last);
     (void)pthread_mutex_unlock(&engine->mutex);
     if (!old)
         return false;

@@ -12,6 +12,7 @@
 #include "db/engine_state.h"
 
 #include "ch/alloc.h"
+#include "ch/assert.h"
 
 enum { PREFETCH_SERIES = 8 };
 
@@ -42,6 +43,8 @@ typedef struct last_point {
 typedef struct flush {
     ch_engine_t *engine;
     ch_memtable_t *memtable;
+    ch_roster_t *roster;         /* of its ids */
+    ch_roster_t *present;        /* of all others: tombstones, newest points */
     uint64_t lsn;                /* last of the memtable */
     ch_tombstones_t *tombstones; /* holds all of its deletes, and perhaps later ones */
     uint64_t flushed_lsn;        /* before */
@@ -56,12 +59,28 @@ typedef struct flush {
     ch_sstable_info_t info;
 } flush_t;
 
+/* The id that a series of the memtable has now. */
+static uint32_t
+present_id(const flush_t *flush, uint32_t series)
+{
+    if (flush->roster == flush->present)
+        return series;
+    uint32_t name_id, labels_id;
+    ch_series_table_get(flush->roster->series, series, &name_id, &labels_id);
+    uint32_t id = ch_series_table_find(
+        flush->present->series, ch_series_table_name(flush->roster->series, name_id),
+        ch_series_table_labels(flush->roster->series, labels_id));
+    CH_ASSERT(id != CH_SERIES_NONE); /* the change to the roster saw to it */
+    return id;
+}
+
 static ch_status_t
 write_series(flush_t *flush, ch_sstable_writer_t *writer, uint32_t series)
 {
-    ch_series_table_t *table = flush->engine->series;
+    ch_series_table_t *table = flush->roster->series;
+    uint32_t present = present_id(flush, series);
     ch_points_clear(&flush->points);
-    (void)ch_tombstones_gather(flush->tombstones, series, 0, flush->lsn, CH_TIME_MIN,
+    (void)ch_tombstones_gather(flush->tombstones, present, 0, flush->lsn, CH_TIME_MIN,
                                CH_TIME_MAX, &flush->erasures);
 #ifdef CH_FAULT_TOMBSTONE_NOT_FLUSHED
     flush->erasures.count = 0;
@@ -74,7 +93,7 @@ write_series(flush_t *flush, ch_sstable_writer_t *writer, uint32_t series)
     ch_series_table_get(table, series, &name_id, &labels_id);
     size_t last = flush->points.count - 1;
     flush->last[flush->last_count++] = (last_point_t){
-        series, flush->points.times[last], ch_points_value(&flush->points, last)};
+        present, flush->points.times[last], ch_points_value(&flush->points, last)};
     return ch_sstable_writer_add(writer, ch_series_table_name(table, name_id),
                                  ch_series_table_labels(table, labels_id),
                                  &flush->points);
@@ -89,7 +108,7 @@ prefetch(const flush_t *flush, uint32_t at)
     uint32_t soon = flush->series[at + PREFETCH_SERIES];
     uint32_t later = flush->series[at + 2 * PREFETCH_SERIES];
     ch_memtable_prefetch(flush->memtable, soon, later);
-    ch_series_table_prefetch(flush->engine->series, soon, later);
+    ch_series_table_prefetch(flush->roster->series, soon, later);
 }
 
 static ch_status_t
@@ -117,12 +136,16 @@ static void
 sort_series(flush_t *flush)
 {
     ch_engine_t *engine = flush->engine;
+    ch_series_table_t *table = flush->roster->series;
     uint32_t count = ch_memtable_series_count(flush->memtable);
+    if (engine->order_generation != flush->roster->generation)
+        ch_key_order_release(&engine->order);
+    engine->order_generation = flush->roster->generation;
     flush->series = ch_alloc(((size_t)count + 1) * sizeof *flush->series);
     flush->series_count = count;
     flush->last = ch_alloc(((size_t)count + 1) * sizeof *flush->last);
     ch_memtable_series(flush->memtable, flush->series);
-    ch_key_order_sort(&engine->order, engine->series, flush->series, count);
+    ch_key_order_sort(&engine->order, table, flush->series, count);
 }
 
 /* Newest points first, then the version: who sees the version must find them, and who holds an older
@@ -130,7 +153,7 @@ sort_series(flush_t *flush)
 static void
 publish_newest(flush_t *flush)
 {
-    ch_series_states_t *states = flush->engine->states;
+    ch_series_states_t *states = flush->present->states;
     ch_series_states_begin_flush(states, flush->lsn);
     for (size_t i = 0; i < flush->last_count; i++)
         ch_series_states_flushed(states, flush->last[i].series, flush->last[i].time,
@@ -153,9 +176,21 @@ publish_deletes(flush_t *flush)
         if (ch_tombstones_gather(set, series, flush->lsn, UINT64_MAX, CH_TIME_MIN,
                                  CH_TIME_MAX, &flush->erasures))
             for (size_t j = 0; j < flush->erasures.count; j++)
-                ch_series_states_erase(engine->states, series, &flush->erasures.items[j]);
+                ch_series_states_erase(flush->present->states, series,
+                                       &flush->erasures.items[j]);
     }
     ch_tombstones_release(&set);
+}
+
+/* All series of the memtable are alive, also those of which deletes left nothing: readers may see them
+ * in it yet. */
+static void
+tell_sweep(flush_t *flush)
+{
+    for (uint32_t i = 0; i < flush->series_count && flush->roster != flush->present; i++)
+        flush->series[i] = present_id(flush, flush->series[i]);
+    ch_sweep_note_flush(flush->engine, flush->series, flush->series_count);
+    ch_sweep_note_gone(flush->engine, flush->series_count - flush->last_count);
 }
 
 /* The table (NULL: nothing was left to write) joins the version, the memtable leaves it. */
@@ -232,6 +267,7 @@ write_and_install(flush_t *flush)
     }
     publish_newest(flush);
     publish_deletes(flush);
+    tell_sweep(flush);
     install(flush, joins);
     ch_table_release(&joins);
     return CH_OK;
@@ -285,6 +321,8 @@ flush_release(flush_t *flush)
     ch_points_release(&flush->points);
     ch_tombstones_release(&flush->tombstones);
     ch_erasures_release(&flush->erasures);
+    ch_roster_release(&flush->roster);
+    ch_roster_release(&flush->present);
     ch_free(flush->series);
     ch_free(flush->last);
     ch_free(flush->path);
@@ -313,7 +351,11 @@ ch_engine_flush_immutable(ch_engine_t *engine)
                      .flushed_lsn = engine->flushed_lsn};
     if (due) {
         flush.memtable = version->immutable->memtable; /* only a flush takes it away */
+        flush.roster = version->immutable->roster;
+        flush.present = ch_version_roster(version); /* as long as that is there */
         flush.tombstones = version->tombstones;
+        ch_roster_retain(flush.roster);
+        ch_roster_retain(flush.present);
     }
     if (flush.tombstones)
         ch_tombstones_retain(flush.tombstones);

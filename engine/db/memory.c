@@ -13,6 +13,7 @@ enum {
     CACHE_LEAST = 64,       /* blocks always have one in ... of the limit */
     CACHE_MOST = 4,         /* and never more than one in ... */
     FIT_SERIES = 1024,      /* new series between two looks at the cache's share */
+    FIT_BESIDE = 4 << 20,   /* bytes of a sweep, likewise */
     /* What a new series costs beside its text: ids, slots, postings, state, order. */
     SERIES_BYTES = 192,
 };
@@ -55,30 +56,37 @@ ch_engine_memory_use(ch_engine_t *engine)
     (void)pthread_mutex_unlock(&engine->mutex);
     for (size_t i = 0; i < version->table_count; i++)
         use.tables += ch_sstable_memory(version->tables[i]->sstable);
+    use.series = ch_roster_bytes(ch_version_roster(version)) + ch_sweep_bytes(engine);
     ch_version_release(&version);
-    use.series = ch_series_table_bytes(engine->series) +
-                 ch_label_index_bytes(engine->index) +
-                 ch_series_states_bytes(engine->states) +
-                 2 * sizeof(uint32_t) * (uint64_t)ch_series_table_count(engine->series);
     use.memtables = ch_arena_pool_bytes(engine->arenas);
     use.cache = ch_block_cache_bytes(engine->cache);
     return use;
 }
 
+uint64_t
+ch_engine_memory_cache_least(const ch_engine_t *engine)
+{
+    return engine->options.memory_limit / CACHE_LEAST;
+}
+
 void
 ch_engine_memory_fit(ch_engine_t *engine)
 {
-    uint32_t count = ch_series_table_count(engine->series);
-    if (engine->fitted_series != 0 && count - engine->fitted_series < FIT_SERIES)
+    uint32_t count = ch_series_table_count(engine->roster->series);
+    uint64_t beside = ch_sweep_bytes(engine), fitted = engine->fitted_beside;
+    uint64_t moved = beside > fitted ? beside - fitted : fitted - beside;
+    if (engine->fitted_series != 0 && count - engine->fitted_series < FIT_SERIES &&
+        moved < FIT_BESIDE)
         return;
     engine->fitted_series = count;
+    engine->fitted_beside = beside;
     ch_memory_use_t use = ch_engine_memory_use(engine);
     uint64_t limit = engine->options.memory_limit, taken = use.series + use.tables;
     uint64_t budget = engine->memory.rest > taken ? engine->memory.rest - taken : 0;
     if (budget > limit / CACHE_MOST)
         budget = limit / CACHE_MOST;
-    if (budget < limit / CACHE_LEAST)
-        budget = limit / CACHE_LEAST;
+    if (budget < ch_engine_memory_cache_least(engine))
+        budget = ch_engine_memory_cache_least(engine);
     engine->tables_memory = use.tables;
     if (budget != engine->cache_budget)
         ch_block_cache_set_budget(engine->cache, budget);
@@ -89,14 +97,10 @@ ch_engine_memory_fit(ch_engine_t *engine)
 bool
 ch_engine_memory_over(ch_engine_t *engine, uint64_t series, uint64_t text_bytes)
 {
-    uint64_t rest = engine->memory.rest,
-             cache = engine->options.memory_limit / CACHE_LEAST;
-    uint64_t now = ch_series_table_bytes(engine->series) +
-                   ch_label_index_bytes(engine->index) +
-                   ch_series_states_bytes(engine->states) +
-                   2 * sizeof(uint32_t) * (uint64_t)ch_series_table_count(engine->series);
-    uint64_t growth = ch_series_table_growth(engine->series, series) +
-                      ch_label_index_growth(engine->index, series);
+    uint64_t rest = engine->memory.rest, cache = ch_engine_memory_cache_least(engine);
+    uint64_t now = ch_roster_bytes(engine->roster) + ch_sweep_bytes(engine);
+    uint64_t growth = ch_series_table_growth(engine->roster->series, series) +
+                      ch_label_index_growth(engine->roster->index, series);
 #ifdef CH_FAULT_MEMORY_UNBOUNDED
     return false;
 #endif

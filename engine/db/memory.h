@@ -12,13 +12,16 @@
 
 /// What is in use now, of what.
 typedef struct ch_memory_use {
-    uint64_t series;    /* series table, label index, states, key order */
+    uint64_t series;    /* series table, label index, states, key order; of a sweep too */
     uint64_t tables;    /* indexes and filters of open tables */
     uint64_t memtables; /* arenas, in use or kept for the next */
     uint64_t cache;
 } ch_memory_use_t;
 
 ch_memory_use_t ch_engine_memory_use(ch_engine_t *engine);
+
+/// What cached blocks have at least.
+uint64_t ch_engine_memory_cache_least(const ch_engine_t *engine);
 
 /// Writer: give the cache what series and tables leave.
 void ch_engine_memory_fit(ch_engine_t *engine);

@@ -81,6 +81,50 @@ ch_series_states_add(ch_series_states_t *states, uint32_t series, uint64_t born_
     (void)pthread_mutex_unlock(&states->mutex);
 }
 
+static void
+touch(ch_series_states_t *states, state_t *state)
+{
+    states->touched_count += !state->touched;
+    state->touched = true;
+}
+
+void
+ch_series_states_adopt(ch_series_states_t *states, uint32_t series,
+                       ch_series_states_t *from, uint32_t from_series)
+{
+    uint64_t born_lsn = ch_series_states_born(from, from_series);
+    bool touched = ch_series_states_touched(from, from_series);
+    (void)pthread_mutex_lock(&states->mutex);
+    pages_reserve(states, series + 1);
+    states->count = series + 1;
+    *state_of(states, series) =
+        (state_t){.born_lsn = born_lsn, .newest = CH_NEWEST_UNKNOWN};
+    if (touched)
+        touch(states, state_of(states, series));
+    (void)pthread_mutex_unlock(&states->mutex);
+}
+
+void
+ch_series_states_continue(ch_series_states_t *states, ch_series_states_t *from)
+{
+    (void)pthread_mutex_lock(&from->mutex);
+    uint64_t flushed_lsn = from->flushed_lsn, deleted_lsn = from->deleted_lsn;
+    (void)pthread_mutex_unlock(&from->mutex);
+    (void)pthread_mutex_lock(&states->mutex);
+    states->flushed_lsn = flushed_lsn;
+    states->deleted_lsn = deleted_lsn;
+    (void)pthread_mutex_unlock(&states->mutex);
+}
+
+uint32_t
+ch_series_states_touched_count(ch_series_states_t *states)
+{
+    (void)pthread_mutex_lock(&states->mutex);
+    uint32_t count = states->touched_count;
+    (void)pthread_mutex_unlock(&states->mutex);
+    return count;
+}
+
 size_t
 ch_series_states_bytes(ch_series_states_t *states)
 {
@@ -106,13 +150,6 @@ ch_series_states_born(ch_series_states_t *states, uint32_t series)
         unborn(states, series) ? UINT64_MAX : state_of(states, series)->born_lsn;
     (void)pthread_mutex_unlock(&states->mutex);
     return lsn;
-}
-
-static void
-touch(ch_series_states_t *states, state_t *state)
-{
-    states->touched_count += !state->touched;
-    state->touched = true;
 }
 
 void

@@ -30,6 +30,14 @@ size_t ch_series_states_bytes(ch_series_states_t *states);
 void ch_series_states_add(ch_series_states_t *states, uint32_t series, uint64_t born_lsn);
 /// Series 0 to count - 1, all from tables, before any other.
 void ch_series_states_add_many(ch_series_states_t *states, uint32_t count);
+/// The next one, as another numbering knew it: where it was born, whether touched. Its newest
+/// point is unknown.
+void ch_series_states_adopt(ch_series_states_t *states, uint32_t series,
+                            ch_series_states_t *from, uint32_t from_series);
+/// Flushes and deletes begun are those of `from`.
+void ch_series_states_continue(ch_series_states_t *states, ch_series_states_t *from);
+/// How many are touched.
+uint32_t ch_series_states_touched_count(ch_series_states_t *states);
 /// UINT64_MAX: not added yet.
 uint64_t ch_series_states_born(ch_series_states_t *states, uint32_t series);
 

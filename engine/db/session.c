@@ -224,6 +224,14 @@ ch_session_series(const ch_session_map_t *map, const char *producer)
 }
 
 void
+ch_session_map_shrink_series(ch_session_map_t *map, uint64_t kept, uint64_t before)
+{
+    for (size_t i = 0; i < map->capacity; i++)
+        if (map->slots[i])
+            map->slots[i]->series = map->slots[i]->series * kept / before;
+}
+
+void
 ch_session_add_series(ch_session_map_t *map, const char *producer, uint64_t count)
 {
     find_or_make(map, producer)->series += count;

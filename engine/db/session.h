@@ -31,6 +31,8 @@ void ch_session_consume(ch_session_map_t *map, const ch_identity_t *identity,
 
 /// New series that this producer has brought since the map was made; 0 for an unknown one.
 uint64_t ch_session_series(const ch_session_map_t *map, const char *producer);
+/// Of `before` series `kept` are left; who brought those that went is not known: everybody's share.
+void ch_session_map_shrink_series(ch_session_map_t *map, uint64_t kept, uint64_t before);
 void ch_session_add_series(ch_session_map_t *map, const char *producer, uint64_t count);
 
 /// Everything up to `durable_lsn` is durable: what consume remembers of batches in flight stays as

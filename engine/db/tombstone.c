@@ -12,6 +12,7 @@
 #include <roaring/roaring.h>
 
 #include "ch/alloc.h"
+#include "ch/assert.h"
 #include "ch/coding.h"
 #include "wal/wal_format.h"
 
@@ -234,6 +235,12 @@ retain(uint32_t *references)
 }
 
 void
+ch_tombstone_retain(ch_tombstone_t *tombstone)
+{
+    retain(&tombstone->references);
+}
+
+void
 ch_tombstone_release(ch_tombstone_t **tombstone)
 {
     ch_tombstone_t *released = ch_take(tombstone);
@@ -311,6 +318,46 @@ ch_tombstones_add(const ch_tombstones_t *set, ch_tombstone_t *tombstone)
     grown->any = set ? roaring_bitmap_or(set->any, tombstone->series)
                      : roaring_bitmap_copy(tombstone->series);
     return grown;
+}
+
+static roaring_bitmap_t *
+bitmap_new(void)
+{
+    roaring_bitmap_t *bitmap = roaring_bitmap_create();
+    CH_ASSERT(bitmap != NULL);
+    return bitmap;
+}
+
+static ch_tombstone_t *
+renumbered(const ch_tombstone_t *tombstone, const uint32_t *map, uint32_t count)
+{
+    roaring_uint32_iterator_t at;
+    ch_tombstone_t *other = ch_calloc(1, sizeof *other);
+    other->references = 1;
+    other->text = ch_tombstone_text_copy(&tombstone->text);
+    other->series = bitmap_new();
+    roaring_init_iterator(tombstone->series, &at);
+    for (; at.has_value && at.current_value < count; roaring_advance_uint32_iterator(&at))
+        if (map[at.current_value] != CH_SERIES_NONE)
+            roaring_bitmap_add(other->series, map[at.current_value]);
+    (void)roaring_bitmap_run_optimize(other->series);
+    other->bytes = roaring_bitmap_portable_size_in_bytes(other->series);
+    return other;
+}
+
+ch_tombstones_t *
+ch_tombstones_renumber(const ch_tombstones_t *set, const uint32_t *map, uint32_t count)
+{
+    ch_tombstones_t *other = set_new(set->count);
+    other->settled_lsn = set->settled_lsn;
+    other->any = bitmap_new();
+    for (size_t i = 0; i < set->count; i++) {
+        ch_tombstone_t *tombstone = renumbered(set->items[i], map, count);
+        set_put(other, tombstone);
+        roaring_bitmap_or_inplace(other->any, tombstone->series);
+        ch_tombstone_release(&tombstone);
+    }
+    return other;
 }
 
 static bool

@@ -57,6 +57,7 @@ typedef struct ch_tombstone {
 ch_status_t ch_tombstone_new(const ch_tombstone_text_t *text, bool logged,
                              ch_label_index_t *index, const ch_series_table_t *series,
                              ch_tombstone_t **tombstone_out) CH_MUST_CHECK;
+void ch_tombstone_retain(ch_tombstone_t *tombstone);
 void ch_tombstone_release(ch_tombstone_t **tombstone);
 uint64_t ch_tombstone_series_count(const ch_tombstone_t *tombstone);
 bool ch_tombstone_names(const ch_tombstone_t *tombstone, uint32_t series);
@@ -77,6 +78,11 @@ void ch_tombstones_release(ch_tombstones_t **set);
 
 /// A new set with one reference; takes one on the tombstone. `set` NULL: the empty one.
 ch_tombstones_t *ch_tombstones_add(const ch_tombstones_t *set, ch_tombstone_t *tombstone);
+
+/// The same deletes for another numbering: series `i` is map[i] there, or not there (CH_SERIES_NONE, or
+/// at or above `count`). One reference for the caller.
+ch_tombstones_t *ch_tombstones_renumber(const ch_tombstones_t *set, const uint32_t *map,
+                                        uint32_t count);
 
 /// What a table is to tombstones.
 typedef struct ch_tombstone_table {

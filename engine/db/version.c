@@ -45,10 +45,11 @@ ch_table_release(ch_table_t **table)
 }
 
 ch_shared_memtable_t *
-ch_shared_memtable_new(ch_memtable_t *memtable)
+ch_shared_memtable_new(ch_memtable_t *memtable, ch_roster_t *roster)
 {
     ch_shared_memtable_t *shared = ch_calloc(1, sizeof *shared);
-    *shared = (ch_shared_memtable_t){memtable, 1};
+    *shared = (ch_shared_memtable_t){memtable, roster, 1};
+    ch_roster_retain(roster);
     return shared;
 }
 
@@ -59,6 +60,7 @@ ch_shared_memtable_release(ch_shared_memtable_t **memtable)
     if (!released || !let_go(&released->references))
         return;
     ch_memtable_destroy(&released->memtable);
+    ch_roster_release(&released->roster);
     ch_free(released);
 }
 

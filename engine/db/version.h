@@ -8,6 +8,7 @@
 #ifndef CH_DB_VERSION_H
 #define CH_DB_VERSION_H
 
+#include "db/roster.h"
 #include "db/tombstone.h"
 #include "mem/memtable.h"
 #include "sst/sstable.h"
@@ -27,6 +28,7 @@ typedef struct ch_table {
 /// A memtable shared by versions.
 typedef struct ch_shared_memtable {
     ch_memtable_t *memtable;
+    ch_roster_t *roster; /* whose ids it is applied under */
     uint32_t references;
 } ch_shared_memtable_t;
 
@@ -41,8 +43,15 @@ typedef struct ch_version {
     struct ch_span *spans; /* of each of those: what lies from it on, and up to it */
     ch_shared_memtable_t *immutable;
     ch_shared_memtable_t *active;
-    ch_tombstones_t *tombstones; /* NULL: none */
+    ch_tombstones_t *tombstones; /* NULL: none; by ids of the roster below */
 } ch_version_t;
+
+/// The numbering that is present in this version. Its immutable memtable may be of the one before.
+static inline ch_roster_t *
+ch_version_roster(const ch_version_t *version)
+{
+    return version->active->roster;
+}
 
 /// Takes the sstable and a copy of the path; one reference for the caller. Its erased_lsn is its
 /// lsn_max until somebody sets it higher.
@@ -50,7 +59,9 @@ ch_table_t *ch_table_new(ch_fs_t *fs, const char *path, uint32_t level,
                          ch_sstable_t *sstable);
 void ch_table_release(ch_table_t **table);
 
-ch_shared_memtable_t *ch_shared_memtable_new(ch_memtable_t *memtable);
+/// Takes the memtable and a reference on the roster.
+ch_shared_memtable_t *ch_shared_memtable_new(ch_memtable_t *memtable,
+                                             ch_roster_t *roster);
 void ch_shared_memtable_release(ch_shared_memtable_t **memtable);
 
 /// A version with one reference for the caller; takes references on everything given. Of

@@ -4,6 +4,7 @@
  *           overlap in time the later one is wholly newer, by lsn (version.h); so at equal times the
  *           later part wins, and merging in that order is last-write-wins. The lsn cut only concerns memtables:
  *           tables hold nothing that is not durable.
+ * Ids       are those of the version's roster, whatever the engine has gone over to since.
  * Deletes   take from each part what they apply to before it is laid over the others: from a table
  *           those above its erased_lsn, from a memtable by the lsn of each point.
  */
@@ -26,15 +27,36 @@ typedef struct range {
 
 /* ---- select ---- */
 
+static ch_roster_t *
+roster_of(const ch_view_t *view)
+{
+    return ch_version_roster(view->version);
+}
+
+/* The series' id in a memtable; CH_SERIES_NONE, which no memtable knows, where it has none. */
+static uint32_t
+id_in(const ch_view_t *view, const ch_shared_memtable_t *memtable,
+      const ch_series_ref_t *series)
+{
+#ifndef CH_FAULT_SWEEP_IDS_MIXED
+    if (memtable->roster != roster_of(view)) /* until that one is flushed */
+        return ch_series_table_find(memtable->roster->series, series->name,
+                                    series->labels);
+#endif
+    return series->id;
+}
+
 static bool
-memtables_may_hold(const ch_view_t *view, uint32_t series, int64_t start, int64_t end)
+memtables_may_hold(const ch_view_t *view, const ch_series_ref_t *series, int64_t start,
+                   int64_t end)
 {
     const ch_shared_memtable_t *memtables[2] = {view->version->immutable,
                                                 view->version->active};
     for (int i = 0; i < 2; i++) {
         range_t range;
         if (memtables[i] &&
-            ch_memtable_time_range(memtables[i]->memtable, series, &range.min,
+            ch_memtable_time_range(memtables[i]->memtable,
+                                   id_in(view, memtables[i], series), &range.min,
                                    &range.max) &&
             range.min < end && range.max >= start)
             return true;
@@ -47,7 +69,7 @@ static int
 may_have_points(const ch_view_t *view, const ch_series_ref_t *series, int64_t start,
                 int64_t end)
 {
-    if (memtables_may_hold(view, series->id, start, end))
+    if (memtables_may_hold(view, series, start, end))
         return 1;
     const ch_version_t *version = view->version;
     for (size_t i = ch_version_next(version, 0, start, end); i < version->table_count;
@@ -78,9 +100,10 @@ static ch_series_ref_t
 series_ref(const ch_view_t *view, uint32_t series)
 {
     uint32_t name_id, labels_id;
-    ch_series_table_get(view->engine->series, series, &name_id, &labels_id);
-    return (ch_series_ref_t){series, ch_series_table_name(view->engine->series, name_id),
-                             ch_series_table_labels(view->engine->series, labels_id)};
+    const ch_series_table_t *table = roster_of(view)->series;
+    ch_series_table_get(table, series, &name_id, &labels_id);
+    return (ch_series_ref_t){series, ch_series_table_name(table, name_id),
+                             ch_series_table_labels(table, labels_id)};
 }
 
 ch_status_t
@@ -99,7 +122,7 @@ static int
 keep_series(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64_t end)
 {
     bool bounded = start != CH_TIME_MIN || end != CH_TIME_MAX;
-    bool touched = ch_series_states_touched(view->engine->states, series->id);
+    bool touched = ch_series_states_touched(roster_of(view)->states, series->id);
     int keep =
         ch_deadline_work(&view->deadline, bounded || touched ? TABLES_UNITS : REF_UNITS);
     if (keep < 0)
@@ -115,7 +138,7 @@ keep_selected(ch_view_t *view, const ch_series_ids_t *ids, int64_t start, int64_
               ch_series_list_t *list)
 {
     for (size_t i = 0; i < ids->count; i++) {
-        if (ch_series_states_born(view->engine->states, ids->items[i]) > view->lsn)
+        if (ch_series_states_born(roster_of(view)->states, ids->items[i]) > view->lsn)
             continue; /* named by a batch that is not durable yet */
         ch_series_ref_t ref = series_ref(view, ids->items[i]);
         int keep = keep_series(view, &ref, start, end);
@@ -137,7 +160,7 @@ view_select(void *context, const ch_selector_t *selector, int64_t start, int64_t
     ch_status_t status =
         ch_view_forgive(view, ch_version_check_keys(view->version, start, end), CH_OK);
     if (status >= 0)
-        status = ch_label_index_select(view->engine->index, selector, series_max,
+        status = ch_label_index_select(roster_of(view)->index, selector, series_max,
                                        &view->deadline, &ids);
     if (status >= 0)
         status = keep_selected(view, &ids, start, end, &list);
@@ -223,17 +246,19 @@ read_tables(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64
 }
 
 static void
-read_memtable(ch_view_t *view, ch_shared_memtable_t *memtable, uint32_t series,
-              int64_t start, int64_t *end, size_t points_max, ch_points_t *points)
+read_memtable(ch_view_t *view, ch_shared_memtable_t *memtable,
+              const ch_series_ref_t *series, int64_t start, int64_t *end,
+              size_t points_max, ch_points_t *points)
 {
     if (!memtable)
         return;
+    uint32_t id = id_in(view, memtable, series);
     ch_points_clear(&view->part);
     if (view->erasures.count)
-        ch_memtable_read_erased(memtable->memtable, series, view->lsn, start, *end,
+        ch_memtable_read_erased(memtable->memtable, id, view->lsn, start, *end,
                                 view->erasures.items, view->erasures.count, &view->part);
     else
-        *end = ch_memtable_read_first(memtable->memtable, series, view->lsn, start, *end,
+        *end = ch_memtable_read_first(memtable->memtable, id, view->lsn, start, *end,
                                       points_max, &view->part);
     lay_over(view, points);
 }
@@ -248,9 +273,9 @@ read_piece(ch_view_t *view, const ch_series_ref_t *series, int64_t start, int64_
     ch_status_t status = read_tables(view, series, start, &complete, points_max, points);
     if (status < 0)
         return status;
-    read_memtable(view, view->version->immutable, series->id, start, &complete,
-                  points_max, points);
-    read_memtable(view, view->version->active, series->id, start, &complete, points_max,
+    read_memtable(view, view->version->immutable, series, start, &complete, points_max,
+                  points);
+    read_memtable(view, view->version->active, series, start, &complete, points_max,
                   points);
     while (complete < *end && points->count > 0 &&
            points->times[points->count - 1] >= complete)
@@ -332,14 +357,16 @@ summarise_tables(const ch_view_t *view, const ch_series_ref_t *series, int64_t s
 
 /* A memtable has no headers, but few points of a series: those of its last minutes. */
 static ch_status_t
-summarise_memtable(ch_view_t *view, const ch_shared_memtable_t *memtable, uint32_t series,
-                   int64_t start, int64_t end, parts_t *parts)
+summarise_memtable(ch_view_t *view, const ch_shared_memtable_t *memtable,
+                   const ch_series_ref_t *series, int64_t start, int64_t end,
+                   parts_t *parts)
 {
     ch_summary_t part = {0};
     if (!memtable)
         return CH_OK;
     ch_points_clear(&view->part);
-    ch_memtable_read(memtable->memtable, series, view->lsn, start, end, &view->part);
+    ch_memtable_read(memtable->memtable, id_in(view, memtable, series), view->lsn, start,
+                     end, &view->part);
     part.decoded = view->part.count;
     ch_status_t status =
         ch_sstable_summarise_points(&view->part, 0, view->part.count, &part);
@@ -364,17 +391,16 @@ view_summarise(void *context, const ch_series_ref_t *series, int64_t start, int6
 {
     ch_view_t *view = context;
     const ch_version_t *version = view->version;
-    uint32_t id = series->id;
     ch_summary_t sum = {0};
     parts_t parts = {0};
 #ifndef CH_FAULT_SUMMARY_DELETES_IGNORED
-    if (gather_erasures(view, id, start, end))
+    if (gather_erasures(view, series->id, start, end))
         return CH_NOT_FOUND;
 #endif
     ch_status_t status =
-        summarise_memtable(view, version->active, id, start, end, &parts);
+        summarise_memtable(view, version->active, series, start, end, &parts);
     if (status >= 0)
-        status = summarise_memtable(view, version->immutable, id, start, end, &parts);
+        status = summarise_memtable(view, version->immutable, series, start, end, &parts);
     if (status >= 0)
         status = summarise_tables(view, series, start, end, &parts);
     if (status == CH_ERR_UNSUPPORTED)
@@ -492,14 +518,15 @@ take_newer(newest_t *best, int64_t time, ch_value_t value)
 }
 
 static void
-newest_of_memtable(ch_view_t *view, ch_shared_memtable_t *memtable, uint32_t series,
-                   int64_t time, newest_t *best)
+newest_of_memtable(ch_view_t *view, ch_shared_memtable_t *memtable,
+                   const ch_series_ref_t *series, int64_t time, newest_t *best)
 {
     int64_t at;
     ch_value_t value;
-    if (memtable && ch_memtable_newest_erased(memtable->memtable, series, view->lsn, time,
-                                              view->erasures.items, view->erasures.count,
-                                              &at, &value) == CH_OK)
+    if (memtable &&
+        ch_memtable_newest_erased(memtable->memtable, id_in(view, memtable, series),
+                                  view->lsn, time, view->erasures.items,
+                                  view->erasures.count, &at, &value) == CH_OK)
         take_newer(best, at, value);
 }
 
@@ -563,7 +590,7 @@ newest_of_tables(ch_view_t *view, const ch_series_ref_t *series, int64_t time,
 static ch_status_t
 newest_flushed(ch_view_t *view, const ch_series_ref_t *series, newest_t *best)
 {
-    ch_series_states_t *states = view->engine->states;
+    ch_series_states_t *states = roster_of(view)->states;
     uint64_t flushed_lsn = view->version->flushed_lsn, minded_lsn = 0;
     newest_t flushed = {0};
     ch_newest_t known = ch_series_states_newest(
@@ -589,10 +616,9 @@ newest_flushed(ch_view_t *view, const ch_series_ref_t *series, newest_t *best)
 static ch_status_t
 newest_at(ch_view_t *view, const ch_series_ref_t *series, int64_t time, newest_t *best)
 {
-    uint32_t id = series->id;
-    (void)gather_erasures(view, id, CH_TIME_MIN, CH_TIME_MAX);
-    newest_of_memtable(view, view->version->active, id, time, best);
-    newest_of_memtable(view, view->version->immutable, id, time, best);
+    (void)gather_erasures(view, series->id, CH_TIME_MIN, CH_TIME_MAX);
+    newest_of_memtable(view, view->version->active, series, time, best);
+    newest_of_memtable(view, view->version->immutable, series, time, best);
     return time == CH_TIME_MAX ? newest_flushed(view, series, best)
                                : newest_of_tables(view, series, time, best);
 }
@@ -613,7 +639,7 @@ ch_status_t
 ch_view_get(ch_view_t *view, ch_bytes_t name, ch_bytes_t labels, int64_t time,
             int64_t *time_out, ch_value_t *value_out)
 {
-    uint32_t id = ch_series_table_find(view->engine->series, name, labels);
+    uint32_t id = ch_series_table_find(roster_of(view)->series, name, labels);
     if (id == CH_SERIES_NONE) {
         ch_status_t unknown = ch_version_check_keys(
             view->version, CH_TIME_MIN, time < CH_TIME_MAX ? time + 1 : CH_TIME_MAX);

@@ -94,17 +94,17 @@ walk_label_set(label_walk_t *walk, ch_bytes_t labels)
 static ch_status_t
 walk_series(label_walk_t *walk, uint32_t series)
 {
-    ch_engine_t *engine = walk->view->engine;
+    const ch_roster_t *roster = ch_version_roster(walk->view->version);
     ch_status_t status = ch_deadline_work(&walk->view->deadline, SERIES_UNITS);
     if (status < 0)
         return status;
-    if (ch_series_states_born(engine->states, series) > walk->view->lsn)
+    if (ch_series_states_born(roster->states, series) > walk->view->lsn)
         return CH_OK;
     uint32_t name_id, labels_id;
-    ch_series_table_get(engine->series, series, &name_id, &labels_id);
-    if (ch_series_states_touched(engine->states, series)) {
-        ch_series_ref_t ref = {series, ch_series_table_name(engine->series, name_id),
-                               ch_series_table_labels(engine->series, labels_id)};
+    ch_series_table_get(roster->series, series, &name_id, &labels_id);
+    if (ch_series_states_touched(roster->states, series)) {
+        ch_series_ref_t ref = {series, ch_series_table_name(roster->series, name_id),
+                               ch_series_table_labels(roster->series, labels_id)};
         int has = ch_view_forgive(
             walk->view, ch_view_has_points(walk->view, &ref, CH_TIME_MIN, CH_TIME_MAX),
             1);
@@ -114,21 +114,21 @@ walk_series(label_walk_t *walk, uint32_t series)
     if (!walk->label)
         text_set_put(&walk->found, ch_bytes_text("__name__"));
     if (walk->label && ch_bytes_equal(*walk->label, ch_bytes_text("__name__"))) {
-        text_set_put(&walk->found, ch_series_table_name(engine->series, name_id));
+        text_set_put(&walk->found, ch_series_table_name(roster->series, name_id));
         return CH_OK;
     }
     if (walk->labels_seen[labels_id])
         return CH_OK;
     walk->labels_seen[labels_id] = 1;
-    return walk_label_set(walk, ch_series_table_labels(engine->series, labels_id));
+    return walk_label_set(walk, ch_series_table_labels(roster->series, labels_id));
 }
 
 static ch_status_t
 walk_all(label_walk_t *walk, const ch_selector_t *selector)
 {
-    ch_engine_t *engine = walk->view->engine;
-    uint32_t count = ch_series_table_count(engine->series);
-    walk->labels_seen = ch_calloc(ch_series_table_labels_count(engine->series) + 1, 1);
+    const ch_roster_t *roster = ch_version_roster(walk->view->version);
+    uint32_t count = ch_series_table_count(roster->series);
+    walk->labels_seen = ch_calloc(ch_series_table_labels_count(roster->series) + 1, 1);
     ch_status_t status = ch_view_forgive(
         walk->view, ch_version_check_keys(walk->view->version, CH_TIME_MIN, CH_TIME_MAX),
         CH_OK);

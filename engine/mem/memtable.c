@@ -365,16 +365,30 @@ ch_memtable_series_count(const ch_memtable_t *memtable)
 }
 
 void
-ch_memtable_series(const ch_memtable_t *memtable, uint32_t *series_out)
+ch_memtable_visit(const ch_memtable_t *memtable,
+                  void (*visit)(void *context, uint32_t series), void *context)
 {
     const root_t *root = atomic_load_explicit(&memtable->root, memory_order_acquire);
-    size_t count = 0;
     for (size_t i = 0; i < root->capacity; i++) {
         const leaf_t *leaf = atomic_load_explicit(&root->leaves[i], memory_order_acquire);
         for (size_t j = 0; leaf != NULL && j < LEAF_SERIES; j++) {
             if (atomic_load_explicit(&leaf->columns[j], memory_order_acquire) != NULL)
-                series_out[count++] = (uint32_t)(i * LEAF_SERIES + j);
+                visit(context, (uint32_t)(i * LEAF_SERIES + j));
         }
     }
-    CH_ASSERT(count == ch_memtable_series_count(memtable));
+}
+
+static void
+list_series(void *context, uint32_t series)
+{
+    uint32_t **at = context;
+    *(*at)++ = series;
+}
+
+void
+ch_memtable_series(const ch_memtable_t *memtable, uint32_t *series_out)
+{
+    uint32_t *at = series_out;
+    ch_memtable_visit(memtable, list_series, &at);
+    CH_ASSERT((size_t)(at - series_out) == ch_memtable_series_count(memtable));
 }

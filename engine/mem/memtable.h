@@ -74,6 +74,10 @@ ch_status_t ch_memtable_newest_erased(const ch_memtable_t *memtable, uint32_t se
 bool ch_memtable_time_range(const ch_memtable_t *memtable, uint32_t series,
                             int64_t *min_out, int64_t *max_out);
 
+/// Any thread, while the writer goes on: each series with points, ascending.
+void ch_memtable_visit(const ch_memtable_t *memtable,
+                       void (*visit)(void *context, uint32_t series), void *context);
+
 /// Series with points, in no order: fills ids (room for ch_memtable_series_count), any thread once
 /// the memtable is immutable.
 uint32_t ch_memtable_series_count(const ch_memtable_t *memtable);

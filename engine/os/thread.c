@@ -48,3 +48,13 @@ ch_thread_join(pthread_t thread)
 {
     CH_ASSERT(pthread_join(thread, NULL) == 0);
 }
+
+int64_t
+ch_thread_cpu_ns(void)
+{
+    struct rusage used = {0};
+    (void)getrusage(RUSAGE_THREAD, &used);
+    int64_t seconds = used.ru_utime.tv_sec + used.ru_stime.tv_sec;
+    return seconds * 1000000000 +
+           (used.ru_utime.tv_usec + used.ru_stime.tv_usec) * INT64_C(1000);
+}

@@ -134,6 +134,14 @@ ch_wal_set_namer(ch_wal_t *wal, const ch_wal_namer_t *namer)
     wal->namer = *namer;
 }
 
+void
+ch_wal_renumber(ch_wal_t *wal)
+{
+#ifndef CH_FAULT_SWEEP_LOG_NOT_TOLD
+    ch_wal_numbering_renumber(&wal->numbering);
+#endif
+}
+
 /* --- append ---------------------------------------------------------------------------------- */
 
 /* Holding `lock`. */

@@ -97,6 +97,9 @@ typedef struct ch_wal_namer {
 } ch_wal_namer_t;
 void ch_wal_set_namer(ch_wal_t *wal, const ch_wal_namer_t *namer);
 
+/// Writer: global ids mean other series from now on. The segment names again what it uses.
+void ch_wal_renumber(ch_wal_t *wal);
+
 /// Append a batch to the open group: `series` are global ids, all blocks in a row, as in
 /// ch_memtable_apply (the log numbers them anew per segment). Ints and times that fit fewer bytes
 /// are narrowed. *lsn_out: the record's. The data is copied; the batch may go.

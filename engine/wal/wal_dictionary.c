@@ -46,10 +46,9 @@ ids_undo(ch_wal_ids_t *ids, uint32_t count)
 }
 
 static void
-ids_reset(ch_wal_ids_t *ids, bool clear_stamps)
+ids_clear_stamps(ch_wal_ids_t *ids)
 {
-    ids->count = 0;
-    if (clear_stamps && ids->slots)
+    if (ids->slots)
         memset(ids->slots, 0, ids->slot_count * sizeof *ids->slots);
 }
 
@@ -64,12 +63,19 @@ ch_wal_numbering_release(ch_wal_numbering_t *numbering)
 void
 ch_wal_numbering_reset(ch_wal_numbering_t *numbering)
 {
-    bool wrapped = ++numbering->stamp == 0; /* old stamps would come alive again */
-    if (wrapped)
-        numbering->stamp = 1;
-    ids_reset(&numbering->names, wrapped);
-    ids_reset(&numbering->labels, wrapped);
-    ids_reset(&numbering->series, wrapped);
+    ch_wal_numbering_renumber(numbering);
+    numbering->names.count = numbering->labels.count = numbering->series.count = 0;
+}
+
+void
+ch_wal_numbering_renumber(ch_wal_numbering_t *numbering)
+{
+    if (++numbering->stamp != 0)
+        return;
+    numbering->stamp = 1; /* old stamps would come alive again */
+    ids_clear_stamps(&numbering->names);
+    ids_clear_stamps(&numbering->labels);
+    ids_clear_stamps(&numbering->series);
 }
 
 ch_wal_mark_t

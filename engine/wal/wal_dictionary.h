@@ -38,6 +38,8 @@ typedef struct ch_wal_numbering {
 void ch_wal_numbering_release(ch_wal_numbering_t *numbering);
 /// A new segment: everything is forgotten.
 void ch_wal_numbering_reset(ch_wal_numbering_t *numbering);
+/// The same segment, but global ids mean something else: none is known any more, local numbers go on.
+void ch_wal_numbering_renumber(ch_wal_numbering_t *numbering);
 ch_wal_mark_t ch_wal_numbering_mark(const ch_wal_numbering_t *numbering);
 void ch_wal_numbering_undo(ch_wal_numbering_t *numbering, ch_wal_mark_t mark);
 

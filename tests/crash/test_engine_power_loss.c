@@ -79,6 +79,32 @@ test_power_loss_at_any_call_loses_nothing_durable(void **state)
     ch_rig_release(&rig);
 }
 
+/* The same around sweeps of series without points: the log names ids anew, the catalogue is rewritten. */
+static void
+test_power_loss_around_a_sweep_loses_nothing(void **state)
+{
+    (void)state;
+    static ch_rig_t rig;
+    ch_rig_init(&rig, ch_test_seed());
+    crash_walk_t walk = {.rig = &rig, .every = 1};
+    uint64_t ignored;
+    int sweeps = 0;
+    ch_simfs_observe(rig.simfs, CH_SIMFS_CHANGES, crash_here, &walk);
+    for (int step = 0; sweeps < 3 && step < 400; step++) {
+        ch_rig_append(&rig, step % 2);
+        for (int i = 0; step % 4 == 3 && i < 12; i++)
+            ch_rig_delete(&rig, step % 2);
+        assert_int_equal(ch_engine_sync(rig.engine), CH_OK);
+        if (step % 4 == 3)
+            assert_int_equal(ch_engine_compact(rig.engine, &ignored), CH_OK);
+        assert_int_equal(ch_engine_work(rig.engine), CH_OK);
+        sweeps = (int)ch_rig_stat(&rig, "engine.series_sweeps");
+    }
+    assert_true(sweeps >= 3);
+    ch_simfs_observe(rig.simfs, 0, NULL, NULL);
+    ch_rig_release(&rig);
+}
+
 typedef struct beside {
     ch_rig_t *rig;
     bool done;
@@ -156,6 +182,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flush_speaks_of_the_switch),
         cmocka_unit_test(test_power_loss_at_any_call_loses_nothing_durable),
+        cmocka_unit_test(test_power_loss_around_a_sweep_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,7 @@ ch_rig_init(ch_rig_t *rig, uint64_t seed)
     rig->options.memtable_bytes = 64 << 10;
     rig->options.wal_segment_bytes = 64 << 10;
     rig->options.catalogue_series_min = 3; /* the models have few */
+    rig->options.sweep_series_min = 1;
     /* The model's times are 400 s and a batch goes beyond: all sizes of windows are met. */
     const int64_t second = 1000000000;
     const int64_t windows[] = {40 * second, 120 * second, 360 * second};

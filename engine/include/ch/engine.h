@@ -62,6 +62,8 @@ typedef struct ch_engine_options {
         reserve_bytes; /* room kept for a full disk; 0: 16 MiB, 4 MiB on a small disk */
     uint32_t
         catalogue_series_min; /* with fewer, a start reads the keys from the tables */
+    uint32_t
+        sweep_series_min; /* so many and an eighth of all must have lost their points */
     ch_limits_t limits;
     ch_retention_options_t retention; /* copied */
     /* Called by the syncer after the durable lsn moved, and whenever ready or failed changes; must
@@ -160,7 +162,8 @@ bool ch_engine_ready(ch_engine_t *engine);
 /// durable lsn covers everything appended before the call.
 ch_status_t ch_engine_sync(ch_engine_t *engine) CH_MUST_CHECK;
 
-/// Do pending background work inline (background_threads = 0): rotate by age, flush, one merge of tables.
+/// Do pending background work inline (background_threads = 0): rotate by age, flush, one merge of tables,
+/// one sweep of series that have no points left.
 ch_status_t ch_engine_work(ch_engine_t *engine) CH_MUST_CHECK;
 
 /// Ask for a flush of everything appended so far; returns at once, `lsn_out` is the position that
