@@ -19,6 +19,7 @@
 enum {
     SLICE_VALUES = 4096,
     SLICE_POSTINGS = 64,
+    SLICE_NAMES = 512,
     POSTING_BYTES_MAX = 1 << 30,
 };
 
@@ -162,20 +163,36 @@ save_sets(const saving_t *saving)
     save_bitmap(saving, saving->mark.sets);
 }
 
+/* The pairs of some names, one after the other. */
+typedef struct names_slice {
+    pair_t *pairs;
+    uint32_t pair_count, pair_capacity;
+    uint32_t counts[SLICE_NAMES], sorted[SLICE_NAMES];
+} names_slice_t;
+
+/* Holding the lock. */
 static void
-save_name(const saving_t *saving, uint32_t id)
+copy_name(const saving_t *saving, uint32_t id, names_slice_t *slice, uint32_t at)
 {
-    CH_ASSERT(pthread_rwlock_rdlock(&saving->index->lock) == 0);
     const name_t *name = &saving->index->names[id];
-    uint32_t count = 0, sorted = 0;
-    pair_t *pairs = ch_alloc((name->count + 1) * sizeof *pairs);
+    if (name->count > slice->pair_capacity - slice->pair_count) {
+        slice->pair_capacity = slice->pair_count + name->count + SLICE_VALUES;
+        slice->pairs =
+            ch_realloc(slice->pairs, slice->pair_capacity * sizeof *slice->pairs);
+    }
+    slice->counts[at] = slice->sorted[at] = 0;
     for (uint32_t i = 0; i < name->count; i++) {
         if (name->pairs[i].series >= saving->mark.series)
             continue;
-        pairs[count++] = name->pairs[i];
-        sorted += i < name->sorted;
+        slice->pairs[slice->pair_count++] = name->pairs[i];
+        slice->counts[at]++;
+        slice->sorted[at] += i < name->sorted;
     }
-    pthread_rwlock_unlock(&saving->index->lock);
+}
+
+static void
+save_name(const saving_t *saving, pair_t *pairs, uint32_t count, uint32_t sorted)
+{
     ch_stream_put_u32(saving->out, count);
     ch_stream_put_u32(saving->out, sorted);
     pair_t before = {0};
@@ -186,7 +203,31 @@ save_name(const saving_t *saving, uint32_t id)
         before = pair;
     }
     ch_stream_put(saving->out, pairs, count * sizeof *pairs);
-    ch_free(pairs);
+}
+
+/* Many at a time: where names are many, a lock taken for each is one that the writer waits for each time. */
+static void
+save_names(const saving_t *saving)
+{
+    names_slice_t *slice = ch_calloc(1, sizeof *slice);
+    slice->pair_capacity = 2 * SLICE_VALUES;
+    slice->pairs = ch_alloc(slice->pair_capacity * sizeof *slice->pairs);
+    ch_stream_put_u32(saving->out, saving->mark.names);
+    for (uint32_t from = 0, count; from < saving->mark.names; from += count) {
+        slice->pair_count = count = 0;
+        CH_ASSERT(pthread_rwlock_rdlock(&saving->index->lock) == 0);
+        while (count < SLICE_NAMES && from + count < saving->mark.names &&
+               slice->pair_count < SLICE_VALUES) {
+            copy_name(saving, from + count, slice, count);
+            count++;
+        }
+        pthread_rwlock_unlock(&saving->index->lock);
+        pair_t *pairs = slice->pairs;
+        for (uint32_t i = 0; i < count; pairs += slice->counts[i++])
+            save_name(saving, pairs, slice->counts[i], slice->sorted[i]);
+    }
+    ch_free(slice->pairs);
+    ch_free(slice);
 }
 
 void
@@ -199,9 +240,7 @@ ch_label_index_save(ch_label_index_t *index, ch_label_index_mark_t mark,
     save_values(&saving);
     save_postings(&saving);
     save_sets(&saving);
-    ch_stream_put_u32(out, mark.names);
-    for (uint32_t i = 0; i < mark.names; i++)
-        save_name(&saving, i);
+    save_names(&saving);
 }
 
 /* ---- loading ---- */
