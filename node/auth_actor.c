@@ -50,7 +50,7 @@ note(actor_t *actor, const ch_zap_answer_t *answer)
                                   .key = answer->user,
                                   .name = name,
                                   .reason = answer->reason};
-    ch_refusal_note(&node->log, &actor->refusals, &refusal,
+    ch_refusal_note(&node->log, node->audit, &actor->refusals, &refusal,
                     ch_clock_monotonic_ns(&node->clock));
 }
 

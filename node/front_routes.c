@@ -311,7 +311,8 @@ is_granted(ch_front_t *front, ch_job_t *job)
                                   .name = grant ? grant->key->name : NULL,
                                   .reason = reason};
     ch_count(&front->node->stats, CH_COUNT_AUTH_FORBIDDEN, 1);
-    ch_refusal_note(&front->node->log, &front->refused, &refusal, job->received_ns);
+    ch_refusal_note(&front->node->log, front->node->audit, &front->refused, &refusal,
+                    job->received_ns);
     ch_front_fail(front, job, "forbidden", reason);
     return false;
 }

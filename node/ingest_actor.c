@@ -319,7 +319,7 @@ ch_ingest_actor(zsock_t *pipe, void *argument)
                                      .refuse = world_refuse,
                                      .touch = world_touch};
     actor.core = ch_ingest_core_new(&actor.node->limits, &world, &actor.node->stats,
-                                    &actor.node->log);
+                                    &actor.node->log, actor.node->audit);
     actor.grants = ch_grants_new(actor.node->keys);
     char endpoint[CH_ENDPOINT_BYTES] = "";
     ch_status_t status = open_sockets(&actor, endpoint);

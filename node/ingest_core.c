@@ -18,18 +18,20 @@ struct ch_ingest_core {
     ch_ingest_world_t world;
     ch_node_stats_t *stats;
     const ch_log_t *log;
+    ch_audit_t *audit;
     ch_batch_decoder_t *decoder;
     ch_limiter_t undecodable, multipart, rejected, gap, refused;
 };
 
 ch_ingest_core_t *
 ch_ingest_core_new(const ch_limits_t *limits, const ch_ingest_world_t *world,
-                   ch_node_stats_t *stats, const ch_log_t *log)
+                   ch_node_stats_t *stats, const ch_log_t *log, ch_audit_t *audit)
 {
     ch_ingest_core_t *core = ch_calloc(1, sizeof *core);
     core->world = *world;
     core->stats = stats;
     core->log = log;
+    core->audit = audit;
     core->decoder = ch_batch_decoder_new(limits);
     return core;
 }
@@ -150,7 +152,7 @@ note_forbidden(ch_ingest_core_t *core, const char *key, const char *name,
     const ch_refusal_t refusal = {
         .socket = "ingest", .key = key, .name = name, .reason = reason};
     ch_count(core->stats, CH_COUNT_AUTH_FORBIDDEN, 1);
-    ch_refusal_note(core->log, &core->refused, &refusal, now_ns);
+    ch_refusal_note(core->log, core->audit, &core->refused, &refusal, now_ns);
 }
 
 void

@@ -7,6 +7,7 @@
 #define CH_INGEST_CORE_H
 
 #include "ack_core.h"
+#include "audit.h"
 #include "ch/engine.h"
 #include "grants.h"
 #include "node_stats.h"
@@ -23,11 +24,11 @@ typedef struct ch_ingest_world {
     void (*touch)(void *context, const ch_touch_t *touch);
 } ch_ingest_world_t;
 
-/// `world` is copied; stats and log outlive the core.
+/// `world` is copied; stats, log and audit (NULL: none) outlive the core.
 ch_ingest_core_t *ch_ingest_core_new(const ch_limits_t *limits,
                                      const ch_ingest_world_t *world,
-                                     ch_node_stats_t *stats,
-                                     const ch_log_t *log) CH_MUST_CHECK;
+                                     ch_node_stats_t *stats, const ch_log_t *log,
+                                     ch_audit_t *audit) CH_MUST_CHECK;
 void ch_ingest_core_destroy(ch_ingest_core_t **core);
 
 /// Take one frame of a peer whose key allows `grant` (NULL: there are no keys, all is allowed). Errors only

@@ -202,7 +202,8 @@ class Matrix(KeyedNode):
             self.assertFalse(client.socket.poll(300))
             client.close()
         self.assertGreaterEqual(self.stats()["auth.refused"], 2)
-        self.assertTrue([line for line in self.node.log.lines if "event=refused" in line])
+        self.assertIsNotNone(self.node.log.wait_for("module=auth event=refused "))
+        self.assertIsNotNone(self.node.log.wait_for("module=audit event=refused who="))
 
     def impostor(self):
         pair = Pair()
@@ -220,6 +221,8 @@ class Revoked(KeyedNode):
         del self.lines["read"]
         self.revoke("write")
         self.assertIn("not in authorized_keys", self.forbidden(client, "read", match="a"))
+        line = self.node.log.wait_for("module=audit event=refused ")
+        self.assertIn(self.pairs["read"].public.decode(), line)
         producer.push(points=[["a", 2, 2.0]])
         self.wait_stat("auth.forbidden", 2)
         self.assertEqual(self.stats()["ingest.batches"], 1)

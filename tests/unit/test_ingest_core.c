@@ -73,7 +73,8 @@ set_up(void **state)
                                      .append = fake_append,
                                      .refuse = fake_refuse,
                                      .touch = fake_touch};
-    fixture->core = ch_ingest_core_new(&limits, &world, &fixture->stats, &fixture->log);
+    fixture->core =
+        ch_ingest_core_new(&limits, &world, &fixture->stats, &fixture->log, NULL);
     *state = fixture;
     return 0;
 }
