@@ -108,17 +108,20 @@ test_mixtures_come_back(void **state)
     }
 }
 
+/* What is promised is the mean of a set; of eight series it was met on most seeds only. */
+enum { SIZE_SERIES = 64 };
+
 static void
 test_sizes_are_those_promised(void **state)
 {
     fixture_t *f = *state;
     for (size_t set = 0; set < ch_int_set_count; set++) {
         double total = 0, dense_total = 0;
-        for (int series = 0; series < 8; series++) {
+        for (int series = 0; series < SIZE_SERIES; series++) {
             ch_int_sets[set].fill(&f->rng, f->x, 4096);
             size_t dense;
-            total += (double)round_trip(f, 4096, &dense) / 4096 / 8;
-            dense_total += (double)dense / 4096 / 8;
+            total += (double)round_trip(f, 4096, &dense) / 4096 / SIZE_SERIES;
+            dense_total += (double)dense / 4096 / SIZE_SERIES;
         }
         printf("%-16s %.3f bytes/value, %.3f dense\n", ch_int_sets[set].name, total,
                dense_total);
