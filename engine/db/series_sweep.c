@@ -146,7 +146,7 @@ ch_sweep_bytes(ch_engine_t *engine)
     ch_sweep_t *sweep = &engine->sweep;
     (void)pthread_mutex_lock(&sweep->mutex);
     uint64_t bytes = sweep->retired ? ch_roster_bytes(sweep->retired) : 0;
-    if (sweep->next)
+    if (sweep->next && stage_of(sweep) != CH_SWEEP_DONE) /* then it is the present one */
         bytes +=
             ch_roster_bytes(sweep->next) + (uint64_t)sweep->count * sizeof *sweep->map;
     (void)pthread_mutex_unlock(&sweep->mutex);
@@ -345,6 +345,27 @@ touch_mapped(uint32_t series, void *context)
     return true;
 }
 
+static void
+adopt_back(void *context, uint32_t series)
+{
+    ch_sweep_t *sweep = context;
+    if (series < sweep->count)
+        adopt(sweep, series);
+}
+
+/* After the deletes were taken: a series that came back before one of them has its point here by now, or the
+ * flusher told. A delete must not be translated without it: the point would be there again. */
+static void
+adopt_memtables(ch_engine_t *engine)
+{
+    ch_version_t *version = pin(engine);
+    const ch_shared_memtable_t *memtables[] = {version->immutable, version->active};
+    for (int i = 0; i < 2; i++)
+        if (memtables[i] && memtables[i]->roster == engine->sweep.from)
+            ch_memtable_visit(memtables[i]->memtable, adopt_back, &engine->sweep);
+    ch_version_release(&version);
+}
+
 /* Series that came since `*next_id`, that came back, and what deletes since have touched. */
 static ch_status_t
 catch_up(ch_engine_t *engine, uint32_t *next_id)
@@ -360,7 +381,11 @@ catch_up(ch_engine_t *engine, uint32_t *next_id)
     for (size_t i = 0; i < came_back.count; i++)
         adopt(sweep, came_back.items[i]);
     ids_release(&came_back);
+    adopt_memtables(engine);
     uint32_t count = ch_series_table_count(sweep->from->series);
+    while (count > *next_id &&
+           ch_series_states_born(sweep->from->states, count - 1) == UINT64_MAX)
+        count--; /* the writer is about to add its state */
     while (*next_id < count && !(*next_id % STOP_LOOK == 0 && stops(engine)))
         adopt(sweep, (*next_id)++);
     for (size_t i = 0; i < delete_count; i++) {
@@ -371,17 +396,16 @@ catch_up(ch_engine_t *engine, uint32_t *next_id)
     return stops(engine) ? CH_END : CH_OK;
 }
 
+/* Anew each time: the set may be the same while the map has grown. */
 static void
 translate_deletes(ch_engine_t *engine)
 {
     ch_sweep_t *sweep = &engine->sweep;
     ch_version_t *version = pin(engine);
     ch_tombstones_t *present = version->tombstones;
-    if (present != sweep->deletes_from || present == NULL) {
-        ch_tombstones_release(&sweep->deletes_from);
-        ch_tombstones_release(&sweep->deletes_next);
-    }
-    if (present != NULL && sweep->deletes_from == NULL) {
+    ch_tombstones_release(&sweep->deletes_from);
+    ch_tombstones_release(&sweep->deletes_next);
+    if (present != NULL) {
         ch_tombstones_retain(present);
         sweep->deletes_from = present;
         sweep->deletes_next =
