@@ -43,7 +43,7 @@ struct ch_manifest {
     ch_fs_t *fs;
     char *dir;
     ch_file_t *file;
-    uint64_t offset;        /* where the next edit goes */
+    uint64_t offset;        /* where the next edit goes; read by anybody: move_to */
     uint64_t evidence_lost; /* where the last lost evidence should stand; 0: none was */
     uint64_t base_bytes;    /* size after the last rewrite */
     ch_manifest_state_t state;
@@ -52,6 +52,12 @@ struct ch_manifest {
     pthread_mutex_t
         lock; /* held by apply and freeze, also over what they do on the disk */
 };
+
+static void
+move_to(ch_manifest_t *manifest, uint64_t offset)
+{
+    __atomic_store_n(&manifest->offset, offset, __ATOMIC_RELAXED);
+}
 
 const ch_manifest_state_t *
 ch_manifest_state(const ch_manifest_t *manifest)
@@ -62,7 +68,7 @@ ch_manifest_state(const ch_manifest_t *manifest)
 uint64_t
 ch_manifest_bytes(const ch_manifest_t *manifest)
 {
-    return manifest->offset;
+    return __atomic_load_n(&manifest->offset, __ATOMIC_RELAXED);
 }
 
 uint64_t
@@ -418,7 +424,7 @@ read_edits(ch_manifest_t *manifest, ch_bytes_t file)
             return status;
         offset += EDIT_HEADER_BYTES + body.size;
     }
-    manifest->offset = offset;
+    move_to(manifest, offset);
     if (offset < file.size && edit_after(file, manifest->state.cluster, offset, &next))
         return ch_fail(
             CH_ERR_CORRUPT,
@@ -548,7 +554,7 @@ write_evidence(ch_manifest_t *manifest)
     ch_status_t status =
         write_edit(manifest, manifest->file, manifest->offset, ch_bytes(NULL, 0));
     if (status >= 0)
-        manifest->offset += EDIT_HEADER_BYTES;
+        move_to(manifest, manifest->offset + EDIT_HEADER_BYTES);
     return status == CH_ERR_NOSPACE ? CH_OK : status;
 }
 
@@ -572,8 +578,8 @@ write_file(ch_manifest_t *manifest, ch_bytes_t body)
     if (status >= 0) {
         ch_fs_close(&manifest->file);
         manifest->file = ch_take(&file);
-        manifest->offset = manifest->base_bytes =
-            FILE_HEADER_BYTES + EDIT_HEADER_BYTES + body.size;
+        manifest->base_bytes = FILE_HEADER_BYTES + EDIT_HEADER_BYTES + body.size;
+        move_to(manifest, manifest->base_bytes);
         status = write_evidence(manifest);
     }
     ch_fs_close(&file);
@@ -666,7 +672,7 @@ append_edit(ch_manifest_t *manifest, ch_bytes_t body)
         manifest->failed = true;
         return status == CH_ERR_NOSPACE ? CH_ERR_IO : status;
     }
-    manifest->offset += EDIT_HEADER_BYTES + body.size;
+    move_to(manifest, manifest->offset + EDIT_HEADER_BYTES + body.size);
     return CH_OK;
 }
 

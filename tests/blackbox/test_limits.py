@@ -128,12 +128,14 @@ class Limits(NodeTest):
         replies = [large.receive() for _ in range(100)]
         refused = [reply["error"] for reply in replies if not reply["ok"]]
         self.assertTrue(refused, "100 MB waited")
-        self.assertEqual({error["code"] for error in refused}, {"limit"}, refused[0])
-        self.assertIn("wait for a worker", refused[0]["message"])
+        self.assertLessEqual({error["code"] for error in refused}, {"limit", "timeout"}, refused)  # a slow machine
+        limited = [error for error in refused if error["code"] == "limit"]
+        self.assertTrue(limited, "100 MB waited")
+        self.assertIn("wait for a worker", limited[0]["message"])
         for _ in range(100):
             reply = slow.receive()
             self.assertTrue(reply["ok"] or reply["error"]["code"] == "timeout", reply)  # a slow machine
-        self.assertGreaterEqual(self.stat("query.limit"), len(refused))
+        self.assertGreaterEqual(self.stat("query.limit"), len(limited))
 
     def connect_idle(self, name="query"):
         host, port = self.node.endpoints[name][len("tcp://"):].rsplit(":", 1)
