@@ -360,9 +360,14 @@ adopt_memtables(ch_engine_t *engine)
 {
     ch_version_t *version = pin(engine);
     const ch_shared_memtable_t *memtables[] = {version->immutable, version->active};
+#ifndef CH_FAULT_SWEEP_REVIVED_LOST
     for (int i = 0; i < 2; i++)
         if (memtables[i] && memtables[i]->roster == engine->sweep.from)
             ch_memtable_visit(memtables[i]->memtable, adopt_back, &engine->sweep);
+#else
+    (void)memtables;
+    (void)adopt_back;
+#endif
     ch_version_release(&version);
 }
 
